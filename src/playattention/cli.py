@@ -1,0 +1,139 @@
+"""The command line: words -> one of the commands in `commands/`, which is then run.
+
+Does not know how anything is done; a mistake becomes one line on stderr and exit code 2.
+"""
+
+import contextlib
+import io
+import os
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import tyro
+from tyro.conf import AvoidSubcommands
+
+from playattention import __version__
+from playattention.commands import Command, StoppedError, command_class
+from playattention.errors import UserError, unknown
+from playattention.training import RECIPES
+
+HELP = f"""\
+playattention {__version__}: train a Transformer, look inside, change things and see
+
+  playattention train gpt        train GPT: every attention head spelled out
+  playattention train gpt2       train GPT-2: fused attention, byte-pair tokens
+  playattention generate RUN     let a trained model write
+  playattention data NAME        put a data set in place and say what is in it
+  playattention runs             list the runs in logs/
+
+Each takes --help. A first try, without the internet:
+  playattention train gpt --dataset playhouse
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line and return the exit code.
+
+    Args:
+        argv: The words after `playattention`; default: those of this process.
+
+    Returns:
+        0; 1 if a training diverged; 2 for a mistake of the user's; 130 after Ctrl-C.
+    """
+    try:
+        _run(list(sys.argv[1:] if argv is None else argv))
+    except UserError as error:
+        return _fail(error, 2)
+    except StoppedError as stopped:
+        return _fail(stopped, stopped.exit_code)
+    except KeyboardInterrupt:
+        return _fail("stopped", 130)
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough; nothing is left to write to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _fail(message: object, exit_code: int) -> int:
+    print(f"playattention: {message}", file=sys.stderr)
+    return exit_code
+
+
+def _run(words: list[str]) -> None:
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(HELP, end="")
+        return
+    if words[0] == "--version":
+        print(__version__)
+        return
+    name, *rest = words
+    kind = command_class(name)
+    if name == "train":
+        _train(rest)
+    else:
+        _parse(kind, rest, name).run()
+
+
+def _train(words: list[str]) -> None:
+    """Train: what the options fall back on is the recipe, or the run that goes on."""
+    from playattention.commands.train import recipe_of, train_default
+
+    resume, run = _value_of("--resume", words), _value_of("--run", words)
+    if words[:1] in ([], ["-h"], ["--help"]):
+        print(f"playattention train RECIPE --help, where RECIPE is one of: {', '.join(RECIPES)}")
+        return
+    if words[0].startswith("-"):
+        words = [recipe_of(resume, run), *words]
+    name, *rest = words
+    default = train_default(name, resume, run, _value_of("--preset", rest))
+    _parse(type(default), rest, f"train {name}", default).run()
+
+
+def _value_of(option: str, words: list[str]) -> str | None:
+    """Return an option's value before the line is parsed, as it decides the others' defaults."""
+    for word, following in zip(words, [*words[1:], None], strict=False):
+        if word == option:
+            return following
+        if word.startswith(f"{option}="):
+            return word.removeprefix(f"{option}=")
+    return None
+
+
+def _parse(
+    kind: type[Command],
+    words: list[str],
+    name: str,
+    default: Command | None = None,
+) -> Command:
+    """Return a command with its options; a mistake becomes one line instead of tyro's box."""
+    settings: dict[str, Any] = {"prog": f"playattention {name}", "config": (AvoidSubcommands,)}
+    if default is not None:
+        settings["default"] = default
+    told = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(told):
+            command, left_over = tyro.cli(kind, args=words, return_unknown_args=True, **settings)
+    except SystemExit as stop:
+        if not stop.code:  # --help
+            raise
+        raise UserError(_one_line(told.getvalue(), name)) from None
+    if left_over:
+        with contextlib.redirect_stdout(told), contextlib.suppress(SystemExit):
+            tyro.cli(kind, args=["--help"], **settings)
+        options = dict.fromkeys(re.findall(r"--[a-z][\w.-]*", told.getvalue()))
+        raise unknown(f"option of {name}", left_over[0], options)
+    found: Command = command
+    return found
+
+
+def _one_line(box: str, name: str) -> str:
+    """Return the message of tyro's box, without its frame, help text and line breaks."""
+    lines = [line.strip("│ ") for line in box.splitlines() if line[:1] == "│"]
+    message, *parts = re.split(r"\s*─{3,}\s*", " ".join(lines))
+    usage = re.search(r"--[a-z][\w.-]* (\S+)", parts[0]) if parts else None
+    allowed = f"; allowed: {usage[1]}" if usage and "Error parsing" in message else ""
+    if "Error parsing config" in message:  # a setting that tells its own mistake
+        return message.split(": ", 1)[1]
+    return f"{message}{allowed} (see playattention {name} --help)"

@@ -1,0 +1,112 @@
+"""`playattention generate`: a trained model writes."""
+
+import codecs
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from tyro.conf import Positional, arg
+
+from playattention.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+    from playattention.training.run import Run
+
+
+@dataclass(frozen=True)
+class Generate:
+    """Let a trained model write; without a prompt, ask for one again and again."""
+
+    name: Annotated[Positional[str], arg(metavar="RUN")]
+    """The run: its name below logs/, or a path."""
+    prompt: Annotated[Positional[str | None], arg(metavar="PROMPT")] = None
+    """What the model goes on from."""
+    tokens: int = 500
+    """How many tokens to add."""
+    temperature: float = 1.0
+    """Below 1: safer; above 1: wilder; 0: always the likeliest token."""
+    top_k: int | None = None
+    """Draw from the k likeliest tokens only."""
+    top_p: float | None = None
+    """Draw from the fewest tokens whose probabilities reach p."""
+    samples: int = 1
+    """How many texts to write."""
+    seed: int | None = None
+    """Makes the texts repeatable."""
+    step: int | None = None
+    """Which checkpoint; default: the last."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to compute; auto: cuda, then mps, then cpu."""
+    cache: bool = True
+    """Keep keys and values between steps; the text is the same without, only slower."""
+
+    def run(self) -> None:
+        """Write the texts as they are drawn."""
+        import torch
+
+        from playattention.training.distributed import pick_device
+        from playattention.training.run import load_run
+
+        if self.samples < 1:
+            raise UserError(f"samples = {self.samples}: must be 1 or more")
+        device = pick_device(self.device)
+        run = load_run(self.name, self.step)
+        run.model.to(device)
+        generator = torch.Generator(device)
+        if self.seed is None:
+            generator.seed()
+        else:
+            generator.manual_seed(self.seed)
+        if self.prompt is not None:
+            self._write(run, self.prompt, generator)
+            return
+        print(f"{run.path}, step {run.step}. Type a prompt; Ctrl-D ends.")
+        for prompt in _asked():
+            try:
+                self._write(run, prompt, generator)
+            except UserError as error:
+                print(f"playattention: {error}", file=sys.stderr)
+
+    def _write(self, run: "Run", prompt: str, generator: "torch.Generator") -> None:
+        for number in range(1, self.samples + 1):
+            if self.samples > 1:
+                print(f"---- sample {number} of {self.samples}")
+            for piece in self._pieces(run, prompt, generator):
+                print(piece, end="", flush=True)
+            print()
+
+    def _pieces(self, run: "Run", prompt: str, generator: "torch.Generator") -> Iterator[str]:
+        """Yield the prompt, then text as it is drawn; a character may take several tokens."""
+        import torch
+
+        from playattention.generation import stream
+
+        ids = run.tokenizer.encode(prompt or run.tokenizer.start)
+        steps = stream(
+            run.model,
+            torch.tensor([ids], device=generator.device),
+            self.tokens,
+            temperature=self.temperature,
+            top_k=self.top_k,
+            top_p=self.top_p,
+            generator=generator,
+            use_cache=self.cache,
+        )
+        decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        yield prompt
+        for step in steps:
+            yield decoder.decode(run.tokenizer.decode_bytes(step.ids[0].tolist()))
+        yield decoder.decode(b"", final=True)
+
+
+def _asked() -> Iterator[str]:
+    """Yield the lines that the user types, until they end."""
+    while True:
+        try:
+            yield input("prompt> ")
+        except EOFError:
+            print()
+            return

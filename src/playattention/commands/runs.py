@@ -1,0 +1,47 @@
+"""`playattention runs`: what lies in logs/."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from playattention.errors import UserError
+
+
+@dataclass(frozen=True)
+class Runs:
+    """List the runs in logs/."""
+
+    def run(self) -> None:
+        """Print a line for each, from its files alone."""
+        from playattention.training.run import LOGS
+
+        folders = sorted(path.parent for path in LOGS.glob("*/config.json"))
+        if not folders:
+            print(f"no runs in {LOGS}/ yet; start one: playattention train gpt")
+            return
+        table = Table("run", "data", "tokenizer", "step", "of", "val loss", "floor", box=None)
+        for folder in folders:
+            table.add_row(folder.name, *_facts(folder))
+        Console(highlight=False).print(table)
+
+
+def _facts(folder: Path) -> list[str]:
+    from playattention.training.report import read_log
+    from playattention.training.run import read_config, read_facts
+
+    try:
+        config, facts = read_config(folder), read_facts(folder)
+    except UserError as error:
+        return [f"unreadable: {error}"]
+    rows = read_log(folder)
+    losses = [row.eval_val_loss for row in rows if row.eval_val_loss is not None]
+    return [
+        Path(facts.name).name,
+        config.data.tokenizer,
+        f"{rows[-1].step:,}" if rows else "0",
+        f"{config.steps(facts.train_tokens):,}",
+        f"{losses[-1]:.4f}" if losses else "",
+        f"{facts.floor:.4f}" if facts.floor is not None else "",
+    ]

@@ -1,0 +1,253 @@
+"""What a run is: its model, its data and its training, validated once, when it is written down.
+
+The command line is made from these classes: each field is an option, its docstring the help.
+Does not know which tokenizers and data sets exist: those names are checked where a run is opened.
+"""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from tyro.conf import Suppress, arg
+
+from playattention.errors import UserError, one_line, unknown
+
+
+class Settings(BaseModel):
+    """Frozen settings that refuse unknown keys and tell mistakes in one line."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise one_line(error, type(self)) from None
+
+
+class ModelConfig(Settings):
+    """The sizes that every model shares."""
+
+    vocab_size: Suppress[int] = Field(default=65, ge=1)
+    """Distinct tokens; a run takes it from its tokenizer."""
+    seq_size: int = Field(default=64, ge=1)
+    """Context length: how many tokens the model sees at once."""
+    n_embd: int = Field(default=128, ge=1)
+    """Channels: the length of the vector that stands for each token."""
+    n_head: int = Field(default=4, ge=1)
+    """Attention heads in each block; must divide n_embd."""
+    n_layer: int = Field(default=4, ge=1)
+    """Transformer blocks, one after another."""
+    dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
+    """Share of activations zeroed while training."""
+
+    @model_validator(mode="after")
+    def _heads_divide_channels(self) -> Self:
+        if self.n_embd % self.n_head:
+            near = sorted({self.n_embd // self.n_head, self.n_embd // self.n_head + 1} - {0})
+            raise UserError(
+                f"n_embd = {self.n_embd}: must be divisible by n_head = {self.n_head}; "
+                f"nearest: {' or '.join(str(size * self.n_head) for size in near)}"
+            )
+        return self
+
+    @property
+    def head_size(self) -> int:
+        """Channels of one attention head."""
+        return self.n_embd // self.n_head
+
+
+class GPTConfig(ModelConfig):
+    """GPT with every attention head spelled out; small enough for a laptop's CPU."""
+
+    name: Suppress[Literal["gpt"]] = "gpt"
+    """Which model this is."""
+
+
+GPT2_PRESETS = {
+    "gpt2": {"n_layer": 12, "n_head": 12, "n_embd": 768},
+    "gpt2-medium": {"n_layer": 24, "n_head": 16, "n_embd": 1024},
+    "gpt2-large": {"n_layer": 36, "n_head": 20, "n_embd": 1280},
+    "gpt2-xl": {"n_layer": 48, "n_head": 25, "n_embd": 1600},
+}
+"""Sizes of the released models (Radford et al. 2019, table 2; the small one has 124M weights)."""
+
+
+class GPT2Config(ModelConfig):
+    """GPT-2 with fused attention; the defaults are the small model, 124M weights."""
+
+    name: Suppress[Literal["gpt2"]] = "gpt2"
+    """Which model this is."""
+    vocab_size: Suppress[int] = Field(default=50_257, ge=1)
+    """Distinct tokens; a run takes it from its tokenizer."""
+    seq_size: int = Field(default=1024, ge=1)
+    """Context length: how many tokens the model sees at once."""
+    n_embd: int = Field(default=768, ge=1)
+    """Channels: the length of the vector that stands for each token."""
+    n_head: int = Field(default=12, ge=1)
+    """Attention heads in each block; must divide n_embd."""
+    n_layer: int = Field(default=12, ge=1)
+    """Transformer blocks, one after another."""
+    flash_attention: bool = True
+    """Fused attention that never writes the T x T weights to memory; off: step by step."""
+    vocab_multiple: int = Field(default=128, ge=1)
+    """Rows of the embedding table are padded to a multiple of this (50,257 -> 50,304); 1: none."""
+
+    @classmethod
+    def preset(cls, name: str, **overrides: Any) -> Self:
+        """Return a released size.
+
+        Args:
+            name: "gpt2" (124M), "gpt2-medium" (355M), "gpt2-large" (774M) or "gpt2-xl" (1.6B).
+            overrides: Fields to set otherwise.
+
+        Raises:
+            UserError: If there is no such size.
+        """
+        if name not in GPT2_PRESETS:
+            raise unknown("preset", name, GPT2_PRESETS)
+        return cls(**{**GPT2_PRESETS[name], **overrides})
+
+    @property
+    def padded_vocab_size(self) -> int:
+        """Rows of the embedding table."""
+        return -(-self.vocab_size // self.vocab_multiple) * self.vocab_multiple
+
+
+AnyModelConfig = GPTConfig | GPT2Config
+"""One line for each model; its `name` tells which."""
+
+
+class DataConfig(Settings):
+    """Which text is read, and how it becomes windows of tokens."""
+
+    dataset: Annotated[str, arg(prefix_name=False)] = "tinyshakespeare"
+    """A registered data set, or the path of a text file."""
+    tokenizer: Annotated[str, arg(prefix_name=False)] = "char"
+    """How text becomes token ids: char or gpt2."""
+    train_val_split: float = Field(default=0.9, gt=0.0, lt=1.0)
+    """Share of the text that is trained on; the rest, its end, is for validation."""
+    sampling: Literal["permutation", "random"] = "permutation"
+    """permutation: every window once an epoch; random: the textbook's random starts."""
+    eval_tokens: int = Field(default=200_000, ge=1)
+    """Validation tokens read at each evaluation; the whole split where it is smaller."""
+
+
+class TrainConfig(Settings):
+    """How the weights are found; the defaults are the GPT recipe's."""
+
+    steps: int = Field(default=2000, ge=1)
+    """Optimizer steps."""
+    epochs: float | None = Field(default=None, gt=0.0)
+    """Passes over the training split; where given, it takes the place of steps."""
+    batch_size: int = Field(default=12, ge=1)
+    """Sequences in a micro-batch, one forward and backward pass."""
+    tokens_per_step: int | None = Field(default=None, ge=1)
+    """Tokens an optimizer step learns from; default: one micro-batch, batch_size x seq_size."""
+    learning_rate: float = Field(default=1e-3, gt=0.0)
+    """Its highest value, reached when the warm-up ends."""
+    min_learning_rate: float = Field(default=1e-4, ge=0.0)
+    """Its value at the last step of the cosine."""
+    warmup_steps: int = Field(default=100, ge=0)
+    """Steps over which the learning rate rises in a straight line."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """What the learning rate does after the warm-up."""
+    betas: tuple[float, float] = (0.9, 0.99)
+    """AdamW's decay rates of the two moments."""
+    weight_decay: float = Field(default=0.1, ge=0.0)
+    """Decay of the matrices; norms and biases are left alone."""
+    grad_clip: float = Field(default=1.0, ge=0.0)
+    """Largest gradient norm over all weights; 0: no clipping."""
+    seed: int = Field(default=1337, ge=0)
+    """Decides the first weights, the order of the windows, dropout and samples."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to compute; auto: cuda, then mps, then cpu."""
+    threads: int | None = Field(default=None, ge=1)
+    """CPU threads; default: what PyTorch chooses. A run keeps its number when it is resumed."""
+    autocast: Literal["auto", "off", "bf16"] = "auto"
+    """Matrix products in bfloat16; auto: on a GPU that has it in hardware."""
+    tf32: bool = True
+    """Lets a GPU round the operands of float32 matrix products to TensorFloat-32."""
+    compile: Literal["auto", "off", "on"] = "auto"
+    """torch.compile; auto: on a CUDA GPU."""
+    eval_every: int = Field(default=250, ge=1)
+    """Steps between evaluations; each is followed by a sample and a checkpoint."""
+    keep_every: int | None = Field(default=None, ge=1)
+    """Also keeps the checkpoints of these steps; default: the first, the best and the last."""
+    sample_tokens: int = Field(default=300, ge=0)
+    """Tokens of the sample written at each evaluation; 0: none."""
+
+    @model_validator(mode="after")
+    def _betas_are_rates(self) -> Self:
+        if not all(0.0 <= beta < 1.0 for beta in self.betas):
+            raise UserError(f"betas = {self.betas}: each must be at least 0 and below 1")
+        if self.min_learning_rate > self.learning_rate:
+            raise UserError(
+                f"min_learning_rate = {self.min_learning_rate}: must not be above "
+                f"learning_rate = {self.learning_rate}"
+            )
+        return self
+
+
+class RunConfig(Settings):
+    """A whole run: what is written to its config.json, and all that its command line sets."""
+
+    model: Annotated[AnyModelConfig, Field(discriminator="name")] = GPTConfig()
+    """The model."""
+    data: DataConfig = DataConfig()
+    """The data."""
+    train: TrainConfig = TrainConfig()
+    """The training."""
+
+    @model_validator(mode="after")
+    def _micro_batches_fill_a_step(self) -> Self:
+        micro_batch = self.train.batch_size * self.model.seq_size
+        if self.tokens_per_step % micro_batch:
+            below = self.tokens_per_step // micro_batch * micro_batch
+            near = [str(tokens) for tokens in (below, below + micro_batch) if tokens]
+            raise UserError(
+                f"tokens_per_step = {self.tokens_per_step}: must be a multiple of "
+                f"batch_size x seq_size = {self.train.batch_size} x {self.model.seq_size} "
+                f"= {micro_batch}; nearest: {' or '.join(near)}"
+            )
+        return self
+
+    @property
+    def tokens_per_step(self) -> int:
+        """Tokens an optimizer step learns from."""
+        return self.train.tokens_per_step or self.train.batch_size * self.model.seq_size
+
+    @property
+    def grad_accum(self) -> int:
+        """Micro-batches whose gradients are added up before a step."""
+        return self.tokens_per_step // (self.train.batch_size * self.model.seq_size)
+
+    def steps(self, train_tokens: int) -> int:
+        """Return the number of optimizer steps over a training split of so many tokens."""
+        if self.train.epochs is None:
+            return self.train.steps
+        return max(1, round(self.train.epochs * train_tokens / self.tokens_per_step))
+
+    def updated(self, **parts: dict[str, Any]) -> Self:
+        """Return a copy with fields of its parts replaced, validated anew.
+
+        Args:
+            parts: For example `train={"steps": 10}`.
+        """
+        values = self.model_dump()
+        for part, fields in parts.items():
+            values[part] |= fields
+        return type(self)(**values)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Read what `model_dump_json` wrote.
+
+        Raises:
+            UserError: If the text is no JSON, or not the settings of a run.
+        """
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            raise one_line(error, cls) from None

@@ -1,0 +1,66 @@
+"""Tiny Shakespeare: 1,115,394 characters of his plays, fetched once and checked.
+
+Does not know tokenizers or splits.
+"""
+
+import hashlib
+import urllib.request
+from pathlib import Path
+
+from playattention.data import Corpus
+from playattention.errors import UserError
+
+URL = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
+SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
+HOME = Path("data", "tinyshakespeare", "input.txt")
+
+
+def load(source: Path | None = None) -> Corpus:
+    """Return the corpus from `data/tinyshakespeare/`, put there first if it is not.
+
+    Args:
+        source: A copy at hand; default: the copy in `data/`, else a download.
+
+    Raises:
+        UserError: If the text is not the known one, or there is neither a copy nor a network.
+    """
+    if source is not None or not HOME.is_file():
+        content = _download() if source is None else _read(source)
+        _check(content, URL if source is None else str(source))
+        HOME.parent.mkdir(parents=True, exist_ok=True)
+        partial = HOME.with_suffix(".partial")
+        partial.write_bytes(content)
+        partial.replace(HOME)
+    content = HOME.read_bytes()
+    _check(content, str(HOME))
+    return Corpus(name="tinyshakespeare", text=content.decode("ascii"))
+
+
+def _download() -> bytes:
+    try:
+        with urllib.request.urlopen(URL, timeout=30) as response:
+            content: bytes = response.read()
+    except OSError as error:
+        reason = getattr(error, "reason", error)
+        raise UserError(
+            f"tinyshakespeare: no copy in {HOME.parent} and the download failed ({reason}); "
+            "allowed: a network, or `playattention data tinyshakespeare --from FILE` with a copy, "
+            "or `--dataset playhouse`, which is built in"
+        ) from None
+    return content
+
+
+def _read(source: Path) -> bytes:
+    try:
+        return source.read_bytes()
+    except OSError as error:
+        raise UserError(f"--from {source}: cannot be read ({error.strerror})") from None
+
+
+def _check(content: bytes, origin: str) -> None:
+    found = hashlib.sha256(content).hexdigest()
+    if found != SHA256:
+        raise UserError(
+            f"{origin}: not Tiny Shakespeare: {len(content):,} bytes with sha256 {found[:12]}...; "
+            f"allowed: 1,115,394 bytes with sha256 {SHA256[:12]}... (delete it to download anew)"
+        )

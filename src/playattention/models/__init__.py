@@ -1,0 +1,34 @@
+"""The registered models: name -> where its class is. Torch is imported when one is asked for."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from playattention.errors import unknown
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from playattention.config import AnyModelConfig
+
+MODELS = {
+    "gpt": "playattention.models.model_gpt:GPTModel",
+    "gpt2": "playattention.models.model_gpt2:GPT2Model",
+}
+
+
+def model_class(name: str) -> "type[nn.Module]":
+    """Return a registered model's class.
+
+    Raises:
+        UserError: If there is none of that name.
+    """
+    if name not in MODELS:
+        raise unknown("model", name, MODELS)
+    module, attribute = MODELS[name].split(":")
+    found: type[nn.Module] = getattr(import_module(module), attribute)
+    return found
+
+
+def build_model(config: "AnyModelConfig") -> "nn.Module":
+    """Return a new model of these sizes, its weights drawn from torch's global generator."""
+    return model_class(config.name)(config)

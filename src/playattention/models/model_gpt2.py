@@ -1,0 +1,198 @@
+"""GPT-2: the same decoder, with the heads of a block computed together.
+
+As released by OpenAI (Radford et al. 2019): biases everywhere, tanh-GELU, and an embedding table
+that is also the output head. With `flash_attention` the T x T weights are never written to memory
+(Dao et al. 2022, arXiv 2205.14135); without, attention goes step by step, under the same names as
+in `model_gpt.py`. It knows nothing of text, devices or training.
+
+Shapes:  B batch    T tokens    S tokens seen so far (T, and those in the cache)
+         C channels (n_embd)    H heads    D head size (C / H)
+         V vocabulary           P padded vocabulary (rows of the embedding table)
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from playattention.config import GPT2Config
+from playattention.models.kv_cache import KVCache
+
+
+class MultiHeadAttention(nn.Module):
+    """All heads of a block at once (Vaswani et al. 2017, section 3.2.2).
+
+    Args:
+        config: Sizes of the model.
+    """
+
+    def __init__(self, config: GPT2Config) -> None:
+        super().__init__()
+        self.n_head = config.n_head
+        self.flash_attention = config.flash_attention
+        self.query_key_value = nn.Linear(config.n_embd, 3 * config.n_embd)
+        self.projection = nn.Linear(config.n_embd, config.n_embd)
+        self.attention_dropout = nn.Dropout(config.dropout)
+        self.dropout = nn.Dropout(config.dropout)
+        self.scale = config.head_size**-0.5
+        may_look = torch.ones(config.seq_size, config.seq_size, dtype=torch.bool).tril()
+        self.causal_mask: torch.Tensor
+        self.register_buffer("causal_mask", may_look, persistent=False)
+
+    def forward(self, x: torch.Tensor, cache: KVCache | None = None) -> torch.Tensor:
+        """Return what the heads found, for each token: (B, T, C) -> (B, T, C)."""
+        fused = self.query_key_value(x)  # (B, T, 3C)
+        query, key, value = (self._split(part) for part in fused.chunk(3, dim=-1))  # (B, H, T, D)
+        keys, values = cache.append(self, key, value) if cache else (key, value)  # (B, H, S, D)
+        attend = self._attend_fused if self.flash_attention else self._attend
+        mixed = attend(query, keys, values)  # (B, H, T, D)
+        joined = mixed.transpose(1, 2).flatten(2)  # (B, T, C)
+        projected = self.projection(joined)  # (B, T, C)
+        return self.dropout(projected)
+
+    def _split(self, fused: torch.Tensor) -> torch.Tensor:
+        """Give each head its own channels: (B, T, C) -> (B, H, T, D)."""
+        B, T, _ = fused.shape
+        return fused.view(B, T, self.n_head, -1).transpose(1, 2)
+
+    def _attend(
+        self, query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor
+    ) -> torch.Tensor:
+        """Attend step by step: (B, H, T, D) and twice (B, H, S, D) -> (B, H, T, D)."""
+        T, S = query.size(2), keys.size(2)
+        scores = query @ keys.transpose(2, 3)  # (B, H, T, S)
+        scaled = scores * self.scale  # (B, H, T, S)
+        masked = scaled.masked_fill(~self.causal_mask[S - T : S, :S], float("-inf"))  # (B, H, T, S)
+        weights = F.softmax(masked, dim=-1)  # (B, H, T, S)
+        dropped = self.attention_dropout(weights)  # (B, H, T, S)
+        mixed = dropped @ values  # (B, H, T, D)
+        return mixed
+
+    def _attend_fused(
+        self, query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor
+    ) -> torch.Tensor:
+        """Attend in one fused operation: (B, H, T, D) and twice (B, H, S, D) -> (B, H, T, D)."""
+        T, S = query.size(2), keys.size(2)
+        whole = T == S  # PyTorch's own causal mask starts at the top left: right only then
+        mask = None if whole or T == 1 else self.causal_mask[S - T : S, :S]
+        dropout = self.attention_dropout.p if self.training else 0.0
+        return F.scaled_dot_product_attention(
+            query, keys, values, mask, dropout, is_causal=whole, scale=self.scale
+        )
+
+
+class FeedForward(nn.Module):
+    """Two layers that each token passes alone, four times as wide in between.
+
+    Args:
+        config: Sizes of the model.
+    """
+
+    def __init__(self, config: GPT2Config) -> None:
+        super().__init__()
+        self.expand = nn.Linear(config.n_embd, 4 * config.n_embd)
+        self.contract = nn.Linear(4 * config.n_embd, config.n_embd)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return each token's new features: (B, T, C) -> (B, T, C)."""
+        hidden = self.expand(x)  # (B, T, 4C)
+        activated = F.gelu(hidden, approximate="tanh")  # (B, T, 4C)
+        contracted = self.contract(activated)  # (B, T, C)
+        return self.dropout(contracted)
+
+
+class TransformerBlock(nn.Module):
+    """Communication, then computation; each adds to the stream of its input.
+
+    Args:
+        config: Sizes of the model.
+    """
+
+    def __init__(self, config: GPT2Config) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(config.n_embd)
+        self.attention = MultiHeadAttention(config)
+        self.feed_forward_norm = nn.LayerNorm(config.n_embd)
+        self.feed_forward = FeedForward(config)
+
+    def forward(self, x: torch.Tensor, cache: KVCache | None = None) -> torch.Tensor:
+        """Return the stream with this block's two additions: (B, T, C) -> (B, T, C)."""
+        attention_input = self.attention_norm(x)  # (B, T, C)
+        attended = self.attention(attention_input, cache)  # (B, T, C)
+        x_attended = x + attended  # (B, T, C)
+        feed_forward_input = self.feed_forward_norm(x_attended)  # (B, T, C)
+        computed = self.feed_forward(feed_forward_input)  # (B, T, C)
+        return x_attended + computed
+
+
+class GPT2Model(nn.Module):
+    """Token ids in, a score for every possible next token out.
+
+    Args:
+        config: Sizes of the model.
+    """
+
+    def __init__(self, config: GPT2Config) -> None:
+        super().__init__()
+        self.config = config
+        self.token_embedding = nn.Embedding(config.padded_vocab_size, config.n_embd)
+        self.position_embedding = nn.Embedding(config.seq_size, config.n_embd)
+        self.dropout = nn.Dropout(config.dropout)
+        self.blocks = nn.ModuleList(TransformerBlock(config) for _ in range(config.n_layer))
+        self.final_norm = nn.LayerNorm(config.n_embd)
+        self._init_weights()
+
+    def _init_weights(self) -> None:
+        """Draw the first weights as in GPT-2 (section 2.3, and openai/gpt-2's model.py)."""
+        # 2 * n_layer terms add up in the stream: scaled so that their sum keeps its size.
+        residual_std = 0.02 * (2 * self.config.n_layer) ** -0.5
+        for name, weight in self.named_parameters():
+            if name.endswith(("projection.weight", "contract.weight")):
+                nn.init.normal_(weight, std=residual_std)
+            elif weight.dim() == 2:
+                nn.init.normal_(weight, std=0.02)
+            elif name.endswith("bias"):
+                nn.init.zeros_(weight)
+        nn.init.normal_(self.position_embedding.weight, std=0.01)
+
+    def forward(
+        self,
+        idx: torch.Tensor,
+        targets: torch.Tensor | None = None,
+        cache: KVCache | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return the scores of the next token at every position, and the loss.
+
+        Args:
+            idx: Token ids (B, T).
+            targets: The tokens that do come next (B, T); those at -100 do not count.
+            cache: Holds the tokens before idx; takes up idx.
+
+        Returns:
+            Logits (B, T, V); mean cross-entropy in nats per token, or None without targets.
+
+        Raises:
+            ValueError: If the tokens, with those in the cache, are more than seq_size.
+        """
+        T = idx.size(1)
+        start = cache.length if cache else 0
+        if start + T > self.config.seq_size:
+            raise ValueError(f"{start + T} tokens: the model takes {self.config.seq_size} at most")
+
+        positions = torch.arange(start, start + T, device=idx.device)  # (T)
+        token_embedded = self.token_embedding(idx)  # (B, T, C)
+        position_embedded = self.position_embedding(positions)  # (T, C)
+        embedded = token_embedded + position_embedded  # (B, T, C)
+        x = self.dropout(embedded)  # (B, T, C)
+        for block in self.blocks:
+            x = block(x, cache)  # (B, T, C)
+        if cache:
+            cache.advance(T)
+        normed = self.final_norm(x)  # (B, T, C)
+        padded_logits = F.linear(normed, self.token_embedding.weight)  # (B, T, P)
+        # Padding rows stand for no token: they must get no probability.
+        logits = padded_logits[..., : self.config.vocab_size]  # (B, T, V)
+        if targets is None:
+            return logits, None
+        loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+        return logits, loss

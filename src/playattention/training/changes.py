@@ -1,0 +1,81 @@
+"""What may change when a run goes on, and what each change means, said before the first step.
+
+Does not know how training goes; it compares settings and machines.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from playattention.config import RunConfig
+from playattention.errors import UserError
+from playattention.training import checkpoint
+from playattention.training.distributed import decide, machine
+from playattention.training.optimizer import learning_rate
+from playattention.training.run import read_config, read_facts, read_machine, write_config
+
+CHANGEABLE = {"data.eval_tokens"}
+FIXED_IN_TRAIN = {"train.seed"}
+
+
+def apply_changes(folder: Path, wanted: RunConfig) -> list[str]:
+    """Take new settings into a run that goes on, and return what to tell the user.
+
+    Args:
+        folder: The run.
+        wanted: Its settings, with some of train's (but not the seed), or eval_tokens, changed.
+
+    Raises:
+        UserError: If a setting was changed that makes another run; names it and both values.
+    """
+    stored = read_config(folder)
+    decided = wanted.updated(train=decide(wanted.train))
+    changes = list(_differences(stored.model_dump(), decided.model_dump()))
+    for field, before, after in changes:
+        is_free = field.startswith("train.") and field not in FIXED_IN_TRAIN
+        if not is_free and field not in CHANGEABLE:
+            raise UserError(
+                f"{field} = {after}: {folder} has {before}, and it can't change when a run goes "
+                "on; allowed: train.* but seed, data.eval_tokens; or start a new run"
+            )
+    if changes:
+        write_config(folder, decided)
+    told = [f"{field}: {before} -> {after}" for field, before, after in changes]
+    return [*told, *_schedule(folder, stored, decided), *_machines(folder)]
+
+
+def _differences(
+    before: dict[str, Any], after: dict[str, Any], prefix: str = ""
+) -> Iterator[tuple[str, Any, Any]]:
+    for name in before.keys() | after.keys():
+        old, new = before.get(name), after.get(name)
+        if isinstance(old, dict) and isinstance(new, dict):
+            yield from _differences(old, new, f"{prefix}{name}.")
+        elif old != new:
+            yield f"{prefix}{name}", old, new
+
+
+def _schedule(folder: Path, before: RunConfig, after: RunConfig) -> Iterator[str]:
+    """Say what another number of steps does to the learning rate."""
+    train_tokens = read_facts(folder).train_tokens
+    old, new = before.steps(train_tokens), after.steps(train_tokens)
+    saved = checkpoint.saved_steps(folder)
+    if old == new or not saved:
+        return
+    step = saved[-1]
+    if step >= new:
+        raise UserError(f"steps = {new}: {folder} has done {step} already; allowed: more than that")
+    last = learning_rate(max(0, step - 1), old, before.train)
+    following = learning_rate(step, new, after.train)
+    yield (
+        f"the {after.train.schedule} schedule now ends at step {new}: the learning rate goes from "
+        f"{last:.2e} at step {step} to {following:.2e} at step {step + 1}, and on from there"
+    )
+
+
+def _machines(folder: Path) -> Iterator[str]:
+    """Say where this machine differs from the one that the run began on."""
+    here = machine()
+    for fact, before in read_machine(folder).items():
+        if here.get(fact) != before:
+            yield f"{fact}: {before} at the start, {here.get(fact)} here: last bits may differ"

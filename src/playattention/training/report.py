@@ -1,0 +1,212 @@
+"""What a run leaves for people to read: log.csv, two plots, samples, and lines in the terminal.
+
+Does not know models or optimizers; it is told numbers and text.
+"""
+
+import csv
+import math
+import re
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+SECONDS_BETWEEN_PLOTS = 20
+
+
+@dataclass
+class Row:
+    """One line of log.csv: what is known once a step is done; None where nothing was measured."""
+
+    step: int
+    """Optimizer steps done; 0: before the first."""
+    train_loss: float | None = None
+    """Loss of the step's own batch, before its update, in nats per token."""
+    eval_train_loss: float | None = None
+    """Loss on fixed windows of the training split."""
+    eval_val_loss: float | None = None
+    """Loss on the validation split."""
+    eval_val_standard_error: float | None = None
+    """Of the validation loss."""
+    learning_rate: float | None = None
+    """Of the step."""
+    gradient_norm: float | None = None
+    """Over all weights, before clipping."""
+    milliseconds: float | None = None
+    """Of the step, evaluation and saving apart."""
+    tokens_per_second: float | None = None
+    """In the step."""
+
+
+class Report:
+    """Writes a run's files and tells its progress.
+
+    Args:
+        folder: The run's folder.
+        steps: Optimizer steps of the whole run.
+        step: Where it goes on; what an earlier process wrote of later steps is dropped.
+        floor: Entropy of the validation text in nats per token; None: not known.
+        quiet: Say nothing in the terminal.
+    """
+
+    def __init__(
+        self, folder: Path, steps: int, step: int, floor: float | None, quiet: bool = False
+    ) -> None:
+        self.folder = folder
+        self.floor = floor
+        self.rows = [row for row in read_log(folder) if row.step <= step]
+        self.console = Console(quiet=quiet, highlight=False, soft_wrap=True)
+        self._progress = Progress(
+            TextColumn("step {task.completed:,}/{task.total:,}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[told]}"),
+            TimeRemainingColumn(compact=True),
+            console=self.console,
+            disable=not self.console.is_terminal or quiet,
+            transient=True,
+        )
+        self._task = self._progress.add_task("training", total=steps, completed=step, told="")
+        self._plotted_at = -math.inf
+        self._keep_samples(step)
+
+    def __enter__(self) -> Self:
+        self._log = (self.folder / "log.csv").open("w", newline="", encoding="utf-8")
+        self._writer = csv.DictWriter(self._log, [field.name for field in fields(Row)])
+        self._writer.writeheader()
+        self._writer.writerows(asdict(row) for row in self.rows)
+        self._log.flush()
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+        self._log.close()
+
+    def say(self, text: str) -> None:
+        """Print a line above the progress bar."""
+        self.console.print(text, markup=False)
+
+    def add(self, row: Row) -> None:
+        """Write a step's row and move the progress bar."""
+        self.rows.append(row)
+        self._writer.writerow(asdict(row))
+        if row.train_loss is not None:
+            told = f"loss {row.train_loss:.3f}  {row.tokens_per_second:,.0f} tokens/s"
+            self._progress.update(self._task, completed=row.step, told=told)
+        if row.eval_val_loss is not None:
+            self._log.flush()
+            self._tell(row)
+
+    def add_sample(self, step: int, text: str) -> None:
+        """Append a sample to generated_samples.txt."""
+        with (self.folder / "generated_samples.txt").open("a", encoding="utf-8") as samples:
+            samples.write(_headed(step, text))
+
+    def plot(self, now: bool = False) -> None:
+        """Draw the plots, unless that was done moments ago.
+
+        Args:
+            now: Draw in any case.
+        """
+        if now or time.monotonic() - self._plotted_at > SECONDS_BETWEEN_PLOTS:
+            draw_plots(self.folder, self.rows, self.floor)
+            self._plotted_at = time.monotonic()
+
+    def _tell(self, row: Row) -> None:
+        floor = "" if self.floor is None else f"  (floor {self.floor:.4f})"
+        self.say(
+            f"step {row.step:>6,}  train {row.eval_train_loss:.4f}  "
+            f"val {row.eval_val_loss:.4f} ± {row.eval_val_standard_error:.4f}{floor}"
+        )
+
+    def _keep_samples(self, step: int) -> None:
+        """Drop the samples of steps that will be done again."""
+        path = self.folder / "generated_samples.txt"
+        kept = {at: text for at, text in read_samples(self.folder).items() if at <= step}
+        path.write_text("".join(_headed(at, text) for at, text in kept.items()), encoding="utf-8")
+
+
+def read_samples(folder: Path) -> dict[int, str]:
+    """Return the texts of a run's generated_samples.txt by their steps."""
+    path = folder / "generated_samples.txt"
+    if not path.is_file():
+        return {}
+    parts = _SAMPLE_HEAD.split(path.read_text(encoding="utf-8"))[1:]
+    return {
+        int(step): text.removesuffix("\n\n")
+        for step, text in zip(parts[::2], parts[1::2], strict=True)
+    }
+
+
+_SAMPLE_HEAD = re.compile(r"^==== step (\d+) ====\n", re.MULTILINE)
+
+
+def _headed(step: int, text: str) -> str:
+    return f"==== step {step} ====\n{text}\n\n"
+
+
+def read_log(folder: Path) -> list[Row]:
+    """Return the rows of a run's log.csv; a last line that a kill cut short is left out."""
+    path = folder / "log.csv"
+    if not path.is_file():
+        return []
+    rows = []
+    with path.open(newline="", encoding="utf-8") as lines:
+        for values in csv.DictReader(lines):
+            if None in values.values():
+                break
+            step = int(values.pop("step"))
+            numbers = {name: float(value) if value else None for name, value in values.items()}
+            rows.append(Row(step, **numbers))
+    return rows
+
+
+def draw_plots(folder: Path, rows: list[Row], floor: float | None) -> None:
+    """Draw losses.png and training_metrics_summary.png.
+
+    Args:
+        folder: Where they go.
+        rows: Of log.csv, ascending; few or none give an emptier plot.
+        floor: A line on the loss plot; None: none.
+    """
+    from matplotlib.figure import Figure  # noqa: PLC0415 - takes half a second: only who draws waits
+
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    axes = figure.subplots()
+    _curve(axes.plot, rows, "train_loss", label="train, each batch", color="#9ecae1", linewidth=0.8)
+    _curve(axes.plot, rows, "eval_train_loss", label="train", color="#08519c", marker="o", ms=3)
+    _curve(axes.plot, rows, "eval_val_loss", label="validation", color="#d94801", marker="o", ms=3)
+    if floor is not None:
+        axes.axhline(floor, color="black", linestyle="--", label=f"entropy floor {floor:.3f}")
+    axes.set(xlabel="step", ylabel="loss (nats per token)", title=folder.name)
+    axes.legend()
+    axes.grid(alpha=0.3)
+    figure.savefig(folder / "losses.png", dpi=120)
+
+    figure = Figure(figsize=(10, 6), layout="constrained")
+    panels = {
+        "learning_rate": "learning rate",
+        "gradient_norm": "gradient norm, before clipping",
+        "milliseconds": "milliseconds per step",
+        "tokens_per_second": "tokens per second",
+    }
+    for axes, (column, title) in zip(figure.subplots(2, 2).flat, panels.items(), strict=True):
+        _curve(axes.plot, rows, column, color="#08519c", linewidth=0.8)
+        axes.set(xlabel="step", title=title, ylim=(0, None))
+        axes.grid(alpha=0.3)
+    figure.savefig(folder / "training_metrics_summary.png", dpi=120)
+
+
+def _curve(plot: Callable[..., object], rows: list[Row], column: str, **style: object) -> None:
+    known = [(row.step, getattr(row, column)) for row in rows if getattr(row, column) is not None]
+    plot([step for step, _ in known], [value for _, value in known], **style)

@@ -1,0 +1,262 @@
+"""A run's folder: what it is made of, where it lies, and how it is opened again.
+
+    logs/gpt_20260102_030405_cpu/
+      config.json       every setting, with what "auto" was decided to be
+      tokenizer.json    the vocabulary
+      corpus.json       which text, its hash, its splits, its entropy where that is known
+      machine.json      where the run began
+      checkpoints/      see checkpoint.py;  the other files: see report.py
+
+Does not know how training goes.
+"""
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from playattention.config import RunConfig
+from playattention.data import Corpus, Splits, load_corpus, split
+from playattention.errors import UserError
+from playattention.models import build_model
+from playattention.tokenizers import Tokenizer, tokenizer_class
+from playattention.training import checkpoint
+from playattention.training.distributed import decide, machine
+
+LOGS = Path("logs")
+
+
+@dataclass(frozen=True)
+class CorpusFacts:
+    """What a run remembers of its text."""
+
+    name: str
+    characters: int
+    sha256: str
+    train_tokens: int
+    val_tokens: int
+    floor: float | None
+    """Entropy of the validation text in nats per token; None: not known."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained model with what is needed to use it."""
+
+    path: Path
+    config: RunConfig
+    tokenizer: Tokenizer
+    model: nn.Module
+    """On the CPU, in evaluation mode."""
+    step: int
+    """Optimizer steps that the weights have seen."""
+
+
+def load_run(path: str | Path, step: int | None = None) -> Run:
+    """Return a run's model, tokenizer, settings and step.
+
+    Args:
+        path: The run's folder, or its name below `logs/`.
+        step: Which checkpoint; default: the last.
+
+    Raises:
+        UserError: If the run or the checkpoint is missing, damaged or of another model.
+    """
+    folder = find_run(path)
+    config = read_config(folder)
+    steps = checkpoint.saved_steps(folder)
+    if not steps:
+        raise UserError(f"{folder}: has no checkpoint yet; --resume {folder} trains it")
+    chosen = steps[-1] if step is None else step
+    if chosen not in steps:
+        raise UserError(f"step = {step}: {folder} has no such checkpoint; allowed: {steps}")
+    model = build_model(config.model)
+    checkpoint.load_weights(folder, chosen, model)
+    return Run(folder, config, read_tokenizer(folder), model.eval(), chosen)
+
+
+def find_run(name: str | Path) -> Path:
+    """Return the folder of a run.
+
+    Args:
+        name: A folder, or a name below `logs/`.
+
+    Raises:
+        UserError: If there is none; names the nearest and how to list them.
+    """
+    if found := _folders(name):
+        return found[0]
+    names = [path.parent.name for path in LOGS.glob("*/config.json")]
+    near = get_close_matches(str(name), names, n=1, cutoff=0.3)
+    hint = f" (did you mean '{near[0]}'?)" if near else ""
+    raise UserError(
+        f"run '{name}': no folder with a config.json there or in {LOGS}/{hint}; "
+        "allowed: a run that `playattention runs` lists, or a path"
+    )
+
+
+def exists(name: str | Path) -> bool:
+    """Tell whether there is a run of this name or in this folder."""
+    return bool(_folders(name))
+
+
+def create_run(config: RunConfig, name: str | None = None) -> Path:
+    """Lay out the folder of a new run; it appears whole.
+
+    Args:
+        config: What the user asked for.
+        name: The folder's name below `logs/`, or a path; default: recipe, time and device.
+
+    Raises:
+        UserError: If the settings do not fit the data, or the folder can't be written.
+    """
+    decided = decide(config.train)
+    corpus = load_corpus(config.data.dataset)
+    tokenizer = tokenizer_class(config.data.tokenizer).for_text(corpus.text)
+    _check_vocab_size(config, tokenizer)
+    config = config.updated(
+        model={"vocab_size": tokenizer.vocab_size},
+        data={"dataset": corpus.name},
+        train={**decided, "tokens_per_step": config.tokens_per_step},
+    )
+    splits = split(corpus, tokenizer, config.data, config.model.seq_size)
+    folder = _new_folder(config, name)
+    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+    try:
+        partial.mkdir(parents=True)
+        (partial / "config.json").write_text(config.model_dump_json(indent=2) + "\n")
+        _write_json(partial / "tokenizer.json", tokenizer.state())
+        _write_json(partial / "corpus.json", asdict(_facts(corpus, splits)))
+        _write_json(partial / "machine.json", machine())
+        partial.rename(folder)
+    except OSError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise UserError(f"{folder}: cannot be created ({error.strerror})") from None
+    return folder
+
+
+def read_config(folder: Path) -> RunConfig:
+    """Return a run's settings.
+
+    Raises:
+        UserError: If config.json is missing or damaged.
+    """
+    try:
+        return RunConfig.from_json((folder / "config.json").read_bytes())
+    except (OSError, UserError) as error:
+        raise UserError(f"{folder / 'config.json'}: {error}") from None
+
+
+def write_config(folder: Path, config: RunConfig) -> None:
+    """Replace a run's settings by one rename."""
+    partial = folder / ".config.json.partial"
+    partial.write_text(config.model_dump_json(indent=2) + "\n")
+    partial.replace(folder / "config.json")
+
+
+def read_tokenizer(folder: Path) -> Tokenizer:
+    """Return a run's tokenizer.
+
+    Raises:
+        UserError: If tokenizer.json is missing or damaged.
+    """
+    state = _read_json(folder / "tokenizer.json")
+    try:
+        return tokenizer_class(state["name"]).from_state(state)
+    except KeyError as error:
+        raise UserError(f"{folder / 'tokenizer.json'}: lacks the key {error}") from None
+
+
+def read_facts(folder: Path) -> CorpusFacts:
+    """Return what a run remembers of its text.
+
+    Raises:
+        UserError: If corpus.json is missing or damaged.
+    """
+    try:
+        return CorpusFacts(**_read_json(folder / "corpus.json"))
+    except TypeError as error:
+        raise UserError(f"{folder / 'corpus.json'}: {error}") from None
+
+
+def read_machine(folder: Path) -> dict[str, Any]:
+    """Return where a run began."""
+    return _read_json(folder / "machine.json")
+
+
+def load_splits(folder: Path, config: RunConfig, tokenizer: Tokenizer) -> Splits:
+    """Return a run's tokens.
+
+    Raises:
+        UserError: If the text is no longer the one that the run began with.
+    """
+    corpus = load_corpus(config.data.dataset)
+    splits = split(corpus, tokenizer, config.data, config.model.seq_size)
+    facts = read_facts(folder)
+    if corpus.sha256 != facts.sha256:
+        raise UserError(
+            f"{corpus.name}: the text has changed since {folder} began "
+            f"({facts.characters:,} characters then, {len(corpus.text):,} now); start a new run"
+        )
+    return splits
+
+
+def new_model(config: RunConfig) -> nn.Module:
+    """Return a model with first weights that follow from the run's seed."""
+    torch.manual_seed(config.train.seed)
+    return build_model(config.model)
+
+
+def _folders(name: str | Path) -> list[Path]:
+    """Return the folders that a name may mean and that are runs."""
+    return [path for path in (LOGS / name, Path(name)) if (path / "config.json").is_file()]
+
+
+def _check_vocab_size(config: RunConfig, tokenizer: Tokenizer) -> None:
+    asked = config.model.vocab_size
+    untouched = type(config.model).model_fields["vocab_size"].default
+    if asked not in (untouched, tokenizer.vocab_size):
+        raise UserError(
+            f"vocab_size = {asked}: the {config.data.tokenizer} tokenizer has "
+            f"{tokenizer.vocab_size} tokens here; allowed: leave it out"
+        )
+
+
+def _new_folder(config: RunConfig, name: str | None) -> Path:
+    if name is not None:
+        return Path(name) if Path(name).parent != Path() else LOGS / name
+    base = f"{config.model.name}_{datetime.now():%Y%m%d_%H%M%S}_{config.train.device}"
+    folder, number = LOGS / base, 2
+    while folder.exists():
+        folder, number = LOGS / f"{base}_{number}", number + 1
+    return folder
+
+
+def _facts(corpus: Corpus, splits: Splits) -> CorpusFacts:
+    return CorpusFacts(
+        name=corpus.name,
+        characters=len(corpus.text),
+        sha256=corpus.sha256,
+        train_tokens=len(splits.train),
+        val_tokens=len(splits.val),
+        floor=splits.floor,
+    )
+
+
+def _write_json(path: Path, values: dict[str, Any]) -> None:
+    path.write_text(json.dumps(values, indent=2) + "\n")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        values: dict[str, Any] = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: missing or damaged ({error})") from None
+    return values

@@ -1,0 +1,45 @@
+"""What the tests share: a folder of their own, a small text, and small runs of each recipe."""
+
+from pathlib import Path
+
+import pytest
+
+from playattention.config import GPT2Config, GPTConfig, RunConfig, TrainConfig
+
+TEXT = "".join(
+    f"{name}:\nThe {thing} is {place} the {other}.\n\n"
+    for name in ("Anna", "Bert", "Carla")
+    for thing in ("lamp", "cup", "book", "hat")
+    for place in ("on", "under", "behind")
+    for other in ("table", "chair", "door", "bed", "wall")
+)
+"""About 5,000 characters."""
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Run each test in an empty folder, so that `data/` and `logs/` are its own."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def text_file(own_folder: Path) -> Path:
+    """A small text to train on."""
+    path = own_folder / "text.txt"
+    path.write_text(TEXT, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(params=["gpt", "gpt2"])
+def small_run(request: pytest.FixtureRequest, text_file: Path) -> RunConfig:
+    """Settings of a run that takes seconds, one for each recipe, with dropout."""
+    sizes = {"n_layer": 2, "n_head": 2, "n_embd": 16, "seq_size": 16, "dropout": 0.1}
+    model = {"gpt": GPTConfig, "gpt2": GPT2Config}[request.param]
+    return RunConfig(
+        model=model(**sizes),
+        data={"dataset": str(text_file), "eval_tokens": 200},
+        train=TrainConfig(
+            steps=20, batch_size=4, eval_every=5, warmup_steps=5, sample_tokens=20, device="cpu"
+        ),
+    )
