@@ -66,7 +66,11 @@ def load_corpus(dataset: str) -> Corpus:
         corpus: Corpus = getattr(import_module(module), function)()
         return corpus
     path = Path(dataset)
-    if not path.is_file():
+    try:
+        is_file = path.is_file()
+    except OSError as error:  # a folder that may not be entered, a name too long for the system
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    if not is_file:
         raise unknown("data set", dataset, [*DATASETS, "the path of a text file"])
     return Corpus(name=str(path.resolve()), text=read_text(path))
 
@@ -81,19 +85,20 @@ def read_text(path: Path) -> str:
         content = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-    if not content:
-        raise UserError(f"{path}: the file is empty; allowed: UTF-8 text")
     if b"\0" in content:
         raise UserError(
             f"{path}: a binary file (a zero byte at {content.index(0)}); allowed: UTF-8 text"
         )
     try:
-        return content.decode("utf-8-sig")
+        text = content.decode().removeprefix("\ufeff")  # the byte order mark of some editors
     except UnicodeDecodeError as error:
         raise UserError(
             f"{path}: not UTF-8 (byte 0x{content[error.start]:02x} at {error.start}); "
             "allowed: UTF-8 text"
         ) from None
+    if not text:
+        raise UserError(f"{path}: the file is empty; allowed: UTF-8 text")
+    return text
 
 
 def split(corpus: Corpus, tokenizer: Tokenizer, config: DataConfig, seq_size: int) -> Splits:

@@ -4,6 +4,8 @@ Does not know tokenizers or splits.
 """
 
 import hashlib
+import http.client
+import os
 import urllib.request
 from pathlib import Path
 
@@ -26,13 +28,10 @@ def load(source: Path | None = None) -> Corpus:
     """
     if source is not None or not HOME.is_file():
         content = _download() if source is None else _read(source)
-        _check(content, URL if source is None else str(source))
-        HOME.parent.mkdir(parents=True, exist_ok=True)
-        partial = HOME.with_suffix(".partial")
-        partial.write_bytes(content)
-        partial.replace(HOME)
+        _check(content, URL if source is None else f"--from {source}")
+        _put_in_place(content)
     content = HOME.read_bytes()
-    _check(content, str(HOME))
+    _check(content, str(HOME), "; delete it to download anew")
     return Corpus(name="tinyshakespeare", text=content.decode("ascii"))
 
 
@@ -40,7 +39,7 @@ def _download() -> bytes:
     try:
         with urllib.request.urlopen(URL, timeout=30) as response:
             content: bytes = response.read()
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise UserError(
             f"tinyshakespeare: no copy in {HOME.parent} and the download failed ({reason}); "
@@ -57,10 +56,23 @@ def _read(source: Path) -> bytes:
         raise UserError(f"--from {source}: cannot be read ({error.strerror})") from None
 
 
-def _check(content: bytes, origin: str) -> None:
+def _put_in_place(content: bytes) -> None:
+    partial = HOME.with_suffix(f".{os.getpid()}.partial")
+    try:
+        HOME.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            partial.write_bytes(content)
+            partial.replace(HOME)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f"{HOME}: cannot be written ({error.strerror})") from None
+
+
+def _check(content: bytes, origin: str, hint: str = "") -> None:
     found = hashlib.sha256(content).hexdigest()
     if found != SHA256:
         raise UserError(
             f"{origin}: not Tiny Shakespeare: {len(content):,} bytes with sha256 {found[:12]}...; "
-            f"allowed: 1,115,394 bytes with sha256 {SHA256[:12]}... (delete it to download anew)"
+            f"allowed: 1,115,394 bytes with sha256 {SHA256[:12]}...{hint}"
         )

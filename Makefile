@@ -1,0 +1,51 @@
+# playattention: make run, make test. Everything goes into .venv; nothing else is touched.
+#
+#   make run     set up, train GPT on the built-in plays, show what it writes (minutes, no internet)
+#   make test    set up, check style and types, run the tests
+#   make lint    style and types alone
+#   make bench   the benchmarks; results go to benchmarks/results/
+#
+# On Linux without a GPU, TORCH_INDEX=https://download.pytorch.org/whl/cpu saves gigabytes:
+#   make run TORCH_INDEX=https://download.pytorch.org/whl/cpu
+
+PYTHON ?= python3
+VENV   := .venv
+ifeq ($(OS),Windows_NT)
+BIN    := $(VENV)/Scripts
+else
+BIN    := $(VENV)/bin
+endif
+INDEX  := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(INDEX)
+
+.PHONY: run test lint bench clean
+
+run: $(VENV)/run.done
+	$(BIN)/playattention train gpt --dataset playhouse \
+	    --model.seq-size 128 --train.batch-size 16 --train.steps 1200 --train.eval-every 200
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/dev.done
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/dev.done
+	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/generation.py
+
+$(VENV)/run.done: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "playattention needs Python 3.11 or newer; this is " + sys.version.split()[0] + " (choose another: make run PYTHON=python3.12)")'
+	$(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV) (PyTorch is large: minutes the first time)"
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/dev.done: $(VENV)/run.done
+	$(PIP) --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
