@@ -22,10 +22,10 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c co
 
 run: $(VENV)/run.done
 	$(BIN)/playattention train gpt --dataset playhouse \
-	    --model.seq-size 128 --train.batch-size 16 --train.steps 1200 --train.eval-every 200
+	    --model.seq-size 128 --train.batch-size 16 --train.steps 1500 --train.learning-rate 3e-3
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not slow"
 
 lint: $(VENV)/dev.done
 	$(BIN)/ruff check .

@@ -43,7 +43,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         0; 1 if a training diverged; 2 for a mistake of the user's; 130 after Ctrl-C.
     """
     try:
-        _run(list(sys.argv[1:] if argv is None else argv))
+        try:
+            _run(list(sys.argv[1:] if argv is None else argv))
+        finally:
+            sys.stdout.flush()  # while a reader that has left can still be noticed below
     except UserError as error:
         return _fail(error, 2)
     except StoppedError as stopped:
@@ -113,11 +116,12 @@ def _parse(
         settings["default"] = default
     told = io.StringIO()
     try:
-        with contextlib.redirect_stderr(told):
+        # Away from a terminal, whose colours and frames tyro would write into the message.
+        with contextlib.redirect_stdout(told), contextlib.redirect_stderr(told):
             command, left_over = tyro.cli(kind, args=words, return_unknown_args=True, **settings)
     except SystemExit as stop:
-        if not stop.code:  # --help
-            raise
+        if not stop.code:  # --help: again, now for the terminal
+            tyro.cli(kind, args=["--help"], **settings)
         raise UserError(_one_line(told.getvalue(), name)) from None
     if left_over:
         with contextlib.redirect_stdout(told), contextlib.suppress(SystemExit):
@@ -129,9 +133,8 @@ def _parse(
 
 
 def _one_line(box: str, name: str) -> str:
-    """Return the message of tyro's box, without its frame, help text and line breaks."""
-    lines = [line.strip("│ ") for line in box.splitlines() if line[:1] == "│"]
-    message, *parts = re.split(r"\s*─{3,}\s*", " ".join(lines))
+    """Return the message of tyro's box, without its title, rules, help text and line breaks."""
+    _, message, *parts = (" ".join(part.split()) for part in re.split(r"(?m)^ +-+ *$", box))
     usage = re.search(r"--[a-z][\w.-]* (\S+)", parts[0]) if parts else None
     allowed = f"; allowed: {usage[1]}" if usage and "Error parsing" in message else ""
     if "Error parsing config" in message:  # a setting that tells its own mistake

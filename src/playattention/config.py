@@ -159,7 +159,7 @@ class TrainConfig(Settings):
     """Decay of the matrices; norms and biases are left alone."""
     grad_clip: float = Field(default=1.0, ge=0.0)
     """Largest gradient norm over all weights; 0: no clipping."""
-    seed: int = Field(default=1337, ge=0)
+    seed: int = Field(default=1337, ge=0, lt=2**64)
     """Decides the first weights, the order of the windows, dropout and samples."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to compute; auto: cuda, then mps, then cpu."""

@@ -25,7 +25,7 @@ def unknown(field: str, value: str, choices: Iterable[str]) -> UserError:
     allowed = list(choices)
     near = get_close_matches(value, allowed, n=1)
     hint = f" (did you mean '{near[0]}'?)" if near else ""
-    return UserError(f"unknown {field} '{value}'{hint}; allowed: {', '.join(allowed)}")
+    return UserError(f"unknown {field} {value!r}{hint}; allowed: {', '.join(allowed)}")
 
 
 def one_line(error: ValidationError, settings: type[BaseModel]) -> UserError:
@@ -44,8 +44,9 @@ def _told(detail: ErrorDetails, settings: type[BaseModel]) -> str:
         return str(cause)
     field = ".".join(str(part) for part in detail["loc"])
     message = detail["msg"].removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
     if detail["type"] == "extra_forbidden":
         return str(unknown("setting", field, settings.model_fields))
-    if detail["type"] == "model_type":
+    if detail["type"] in ("json_invalid", "missing", "model_type"):  # no value of the field's own
         return f"{field or settings.__name__}: {message}"
-    return f"{field} = {detail['input']!r}: {message[0].lower()}{message[1:]}"
+    return f"{field} = {detail['input']!r}: {message}"

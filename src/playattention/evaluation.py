@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from playattention.data import Tokens
+from playattention.generation import evaluation_mode
 
 TOKENS_PER_BATCH = 4096
 """Tokens in a forward pass: enough to keep a device busy; GPT-2's logits take 0.8 GB."""
@@ -31,7 +32,6 @@ class Evaluation(NamedTuple):
     """How many tokens were predicted."""
 
 
-@torch.no_grad()
 def evaluate(
     model: nn.Module,
     tokens: Tokens,
@@ -51,21 +51,18 @@ def evaluate(
         max_tokens: Most tokens to predict; a larger split gives windows at even distances.
         autocast: Context of the forward pass; default: none.
     """
-    was_training = model.training
-    model.eval()
     device = next(model.parameters()).device
     starts = window_starts(len(tokens), seq_size, max_tokens)
     batch_size = batch_size or max(1, TOKENS_PER_BATCH // seq_size)
     totals, counts = [], []
     for idx, targets in _batches(tokens, starts, seq_size, batch_size):
-        with autocast or nullcontext():
+        with evaluation_mode(model), autocast or nullcontext():
             logits, _ = model(idx.to(device))
         losses = F.cross_entropy(
             logits.float().flatten(0, 1), targets.to(device).flatten(), reduction="none"
         ).view(targets.shape)
         totals.append(losses.double().sum(dim=1).cpu())
         counts.append((targets >= 0).sum(dim=1).double())
-    model.train(was_training)
     return _mean(torch.cat(totals), torch.cat(counts))
 
 
@@ -78,7 +75,9 @@ def window_starts(
     whole, and what it shares with the one before counts once.
     """
     n_windows = -(-(n_tokens - 1) // seq_size)
-    kept = n_windows if max_tokens is None else min(n_windows, max(1, max_tokens // seq_size))
+    kept = n_windows
+    if max_tokens is not None and max_tokens < n_tokens - 1:
+        kept = max(1, max_tokens // seq_size)
     windows = np.arange(kept) * n_windows // kept
     return windows * seq_size
 

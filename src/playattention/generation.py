@@ -165,7 +165,7 @@ def _steps(
     cache = KVCache(config.seq_size) if use_cache else None
     unseen = window = idx[:, -config.seq_size :]
     for _ in range(max_new_tokens):
-        with _evaluating(model):
+        with evaluation_mode(model):
             logits, _ = model(unseen if cache else window, cache=cache)
             step = draw(logits[:, -1])
         yield step
@@ -178,15 +178,14 @@ def _steps(
 
 
 @contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
     """Switch dropout and gradients off, and put the model back into its mode afterwards."""
-    if not model.training:
-        with torch.no_grad():
-            yield
-        return
-    model.eval()
+    was_training = model.training
+    if was_training:
+        model.eval()
     try:
         with torch.no_grad():
             yield
     finally:
-        model.train()
+        if was_training:
+            model.train()

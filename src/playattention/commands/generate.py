@@ -50,8 +50,7 @@ class Generate:
         from playattention.training.distributed import pick_device
         from playattention.training.run import load_run
 
-        if self.samples < 1:
-            raise UserError(f"samples = {self.samples}: must be 1 or more")
+        self._check()
         device = pick_device(self.device)
         run = load_run(self.name, self.step)
         run.model.to(device)
@@ -69,6 +68,14 @@ class Generate:
                 self._write(run, prompt, generator)
             except UserError as error:
                 print(f"playattention: {error}", file=sys.stderr)
+
+    def _check(self) -> None:
+        if self.samples < 1:
+            raise UserError(f"samples = {self.samples}: must be 1 or more")
+        if self.tokens < 0:
+            raise UserError(f"tokens = {self.tokens}: must be 0 or more")
+        if self.seed is not None and not 0 <= self.seed < 2**64:
+            raise UserError(f"seed = {self.seed}: must be 0 or more and below 2**64")
 
     def _write(self, run: "Run", prompt: str, generator: "torch.Generator") -> None:
         for number in range(1, self.samples + 1):

@@ -15,26 +15,30 @@ class Runs:
 
     def run(self) -> None:
         """Print a line for each, from its files alone."""
-        from playattention.training.run import LOGS
+        from playattention.training.run import LOGS, all_runs
 
-        folders = sorted(path.parent for path in LOGS.glob("*/config.json"))
+        folders = all_runs()
         if not folders:
             print(f"no runs in {LOGS}/ yet; start one: playattention train gpt")
             return
         table = Table("run", "data", "tokenizer", "step", "of", "val loss", "floor", box=None)
+        unreadable = []
         for folder in folders:
-            table.add_row(folder.name, *_facts(folder))
-        Console(highlight=False).print(table)
+            try:
+                table.add_row(folder.name, *_facts(folder))
+            except UserError as error:
+                unreadable.append(f" unreadable: {error}")
+        # So wide that no name is cut, in a pipe neither: it is what other commands take.
+        Console(highlight=False, markup=False, emoji=False, width=1000).print(table)
+        for line in unreadable:
+            print(line)
 
 
 def _facts(folder: Path) -> list[str]:
     from playattention.training.report import read_log
     from playattention.training.run import read_config, read_facts
 
-    try:
-        config, facts = read_config(folder), read_facts(folder)
-    except UserError as error:
-        return [f"unreadable: {error}"]
+    config, facts = read_config(folder), read_facts(folder)
     rows = read_log(folder)
     losses = [row.eval_val_loss for row in rows if row.eval_val_loss is not None]
     return [

@@ -28,8 +28,10 @@ class Train:
         from playattention.training.changes import apply_changes
         from playattention.training.run import create_run, exists, find_run
 
-        going_on = self.resume or (self.name if self.name and exists(self.name) else None)
-        if going_on:
+        going_on = self.resume
+        if going_on is None and self.name and exists(self.name):
+            going_on = self.name
+        if going_on is not None:
             folder = find_run(going_on)
             for line in apply_changes(folder, self.config):
                 print(line)
@@ -80,11 +82,11 @@ def train_default(name: str, resume: str | None, run: str | None, preset: str | 
         UserError: If there is no such recipe, size or run, or the run is of another recipe.
     """
     config = recipe(name)
-    if resume or run:
+    if resume is not None or run:
         from playattention.training.run import exists, find_run, read_config
 
-        if resume or exists(run or ""):
-            folder = find_run(resume or run or "")
+        if resume is not None or exists(run or ""):
+            folder = find_run(run or "" if resume is None else resume)
             config = read_config(folder)
             if config.model.name != name:
                 raise UserError(
@@ -103,7 +105,7 @@ def _say_what_lies_where(folder: Path) -> None:
     from playattention.training.report import read_samples
 
     samples = read_samples(folder)
-    for step in (min(samples), max(samples)):
+    for step in sorted({*sorted(samples)[:1], *sorted(samples)[-1:]}):
         print(f"\n---- what the model writes at step {step}\n{samples[step].strip()[:300]}")
     print(f"""
 in {folder}:

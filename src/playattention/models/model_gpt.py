@@ -135,16 +135,20 @@ class GPTModel(nn.Module):
         self.blocks = nn.ModuleList(TransformerBlock(config) for _ in range(config.n_layer))
         self.final_norm = nn.LayerNorm(config.n_embd)
         self.head = nn.Linear(config.n_embd, config.vocab_size, bias=False)
-        self.apply(self._init_weights)
-        # Small logits: every token about equally likely, a first loss of ln(V) at any width.
-        nn.init.normal_(self.head.weight, std=0.1 * config.n_embd**-0.5)
+        self._init_weights()
 
-    @staticmethod
-    def _init_weights(module: nn.Module) -> None:
-        if isinstance(module, nn.Linear | nn.Embedding):
-            nn.init.normal_(module.weight, std=0.02)  # as in GPT-2
-        if isinstance(module, nn.Linear) and module.bias is not None:
-            nn.init.zeros_(module.bias)
+    def _init_weights(self) -> None:
+        """Draw the first weights: each layer keeps the size of its input within bounds."""
+        width = self.config.n_embd
+        for module in self.modules():
+            if isinstance(module, nn.Embedding):
+                nn.init.normal_(module.weight, std=0.02)
+            if isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=0.5 * width**-0.5)  # 0.018 at GPT-2's width
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        # Small logits: every token about equally likely, a first loss of ln(V) at any width.
+        nn.init.normal_(self.head.weight, std=0.1 * width**-0.5)
 
     def forward(
         self,

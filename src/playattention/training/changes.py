@@ -38,16 +38,17 @@ def apply_changes(folder: Path, wanted: RunConfig) -> list[str]:
                 f"{field} = {after}: {folder} has {before}, and it can't change when a run goes "
                 "on; allowed: train.* but seed, data.eval_tokens; or start a new run"
             )
+    told = [f"{field}: {before} -> {after}" for field, before, after in changes]
+    told += [*_schedule(folder, stored, decided), *_machines(folder)]
     if changes:
         write_config(folder, decided)
-    told = [f"{field}: {before} -> {after}" for field, before, after in changes]
-    return [*told, *_schedule(folder, stored, decided), *_machines(folder)]
+    return told
 
 
 def _differences(
     before: dict[str, Any], after: dict[str, Any], prefix: str = ""
 ) -> Iterator[tuple[str, Any, Any]]:
-    for name in before.keys() | after.keys():
+    for name in {**before, **after}:
         old, new = before.get(name), after.get(name)
         if isinstance(old, dict) and isinstance(new, dict):
             yield from _differences(old, new, f"{prefix}{name}.")

@@ -9,6 +9,8 @@ Does not know the loop, nor what a model is made of.
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -39,7 +41,26 @@ def folder_of(run: Path, step: int) -> Path:
 
 def saved_steps(run: Path) -> list[int]:
     """Return the steps of a run's checkpoints, ascending."""
-    return sorted(int(path.name.removeprefix("step_")) for path in run.glob("checkpoints/step_*"))
+    names = (path.name.removeprefix("step_") for path in run.glob("checkpoints/step_*"))
+    return sorted(int(name) for name in names if name.isdecimal())  # others: a user's own copies
+
+
+@contextmanager
+def saving(run: Path) -> Iterator[None]:
+    """Tell a disk that is full or can't be written in one line, with what is safe.
+
+    Raises:
+        UserError: In the place of the disk's own errors.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # the terminal's
+    except (OSError, SafetensorError) as error:
+        raise UserError(
+            f"{run}: cannot be saved ({error}); {last_good(run)}; free or name another disk, "
+            f"then --resume {run}"
+        ) from None
 
 
 def save(run: Path, progress: Progress, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
@@ -52,21 +73,18 @@ def save(run: Path, progress: Progress, model: nn.Module, optimizer: torch.optim
     if target.exists():
         return
     partial = target.with_name(f".{target.name}.partial")
-    try:
-        partial.mkdir(parents=True, exist_ok=True)
-        save_file(_contiguous(model.state_dict()), partial / "model.safetensors")
-        save_file(_training_state(model, optimizer), partial / "training.safetensors")
-        (partial / "state.json").write_text(json.dumps(asdict(progress)))
-        for path in (*partial.iterdir(), partial):
-            _flush(path)
-        partial.rename(target)
-        _flush(target.parent)
-    except (OSError, SafetensorError) as error:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise UserError(
-            f"{target}: cannot be saved ({error}); {last_good(run)}; free or name another disk, "
-            f"then --resume {run}"
-        ) from None
+    with saving(run):
+        try:
+            partial.mkdir(parents=True, exist_ok=True)
+            save_file(_contiguous(model.state_dict()), partial / "model.safetensors")
+            save_file(_training_state(model, optimizer), partial / "training.safetensors")
+            (partial / "state.json").write_text(json.dumps(asdict(progress)))
+            for path in (*partial.iterdir(), partial):
+                _flush(path)
+            partial.rename(target)
+            _flush(target.parent)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)  # there only if something went wrong
 
 
 def read_progress(run: Path, step: int) -> Progress:
@@ -116,11 +134,19 @@ def restore(run: Path, step: int, model: nn.Module, optimizer: torch.optim.Optim
         raise _damaged(path, error) from None
     for name, weight in model.named_parameters():
         prefix = f"optimizer.{name}."
-        moments = {key: stored[key] for key in stored if key.startswith(prefix)}
-        # A single-element `step` belongs on the CPU or the device, as the optimizer made it.
-        optimizer.state[weight] = {
-            key.removeprefix(prefix): moment.to(weight.device) for key, moment in moments.items()
+        moments = {  # copied: what was read is the file itself, mapped, and that will be deleted
+            key.removeprefix(prefix): moment.to(weight.device, copy=True)
+            for key, moment in stored.items()
+            if key.startswith(prefix)
         }
+        # The fused update trusts the sizes: with others it reads memory that is not its own.
+        shapes = {tuple(moment.shape) for moment in moments.values() if moment.dim()}
+        if shapes != ({tuple(weight.shape)} if progress.step else set()):
+            raise UserError(
+                f"{path}: of another model than config.json says: {name} is "
+                f"{tuple(weight.shape)}, its moments {shapes or 'are missing'}"
+            )
+        optimizer.state[weight] = moments
     return progress
 
 

@@ -4,11 +4,12 @@ Does not know command lines, nor which model or data set it is given.
 """
 
 import math
+import shlex
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -69,11 +70,14 @@ def resume(folder: Path, *, quiet: bool = False) -> None:
     Args, errors: as in `train`, for the folder of a run.
     """
     trainer = Trainer(folder)
+    begun = bool(checkpoint.saved_steps(folder))
+    step = trainer.step if begun else None
     with (
-        Report(folder, trainer.steps, trainer.step, trainer.floor, quiet=quiet) as report,
+        checkpoint.saving(folder),
+        Report(folder, trainer.steps, step, trainer.floor, quiet=quiet) as report,
         _stoppable(report.say) as stopped,
     ):
-        if not checkpoint.saved_steps(folder):
+        if not begun:
             _look_up(trainer, report, Row(step=0))
         while trainer.step < trainer.steps and not stopped():
             row = trainer.update()
@@ -86,7 +90,8 @@ def resume(folder: Path, *, quiet: bool = False) -> None:
             trainer.save(val_loss=None)
             raise TrainingStoppedError(
                 f"stopped at step {trainer.step} of {trainer.steps} and saved; go on with: "
-                f"playattention train {trainer.config.model.name} --resume {folder}"
+                f"playattention train {trainer.config.model.name} "
+                f"--resume {shlex.quote(str(folder))}"
             )
 
 
@@ -154,7 +159,7 @@ class Trainer:
             share.backward()
             loss += share.detach()
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), config.grad_clip or math.inf)
-        self._check_finite(rate, loss=loss.item(), gradient_norm=norm.item())
+        self._check_finite(self.step + 1, rate, loss=loss.item(), gradient_norm=norm.item())
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.step += 1
@@ -186,7 +191,7 @@ class Trainer:
             )
         )
         rate = learning_rate(max(0, self.step - 1), self.steps, self.config.train)
-        self._check_finite(rate, validation_loss=val_split.loss)
+        self._check_finite(self.step, rate, validation_loss=val_split.loss)
         return train_split, val_split
 
     def sample(self) -> str:
@@ -206,11 +211,11 @@ class Trainer:
         checkpoint.save(self.folder, progress, self.model, self.optimizer)
         checkpoint.prune(self.folder, self.config.train.keep_every)
 
-    def _check_finite(self, rate: float, **figures: float) -> None:
+    def _check_finite(self, step: int, rate: float, **figures: float) -> None:
         for name, figure in figures.items():
             if not math.isfinite(figure):
                 raise TrainingDivergedError(
-                    f"{name.replace('_', ' ')} = {figure} at step {self.step + 1}, learning rate "
+                    f"{name.replace('_', ' ')} = {figure} at step {step}, learning rate "
                     f"{rate:.2e}; {checkpoint.last_good(self.folder)}; try a new run with a lower "
                     f"--train.learning-rate than {self.config.train.learning_rate:g}"
                 )
@@ -230,7 +235,8 @@ def _stoppable(say: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
 
     def ask(number: int, frame: object) -> None:  # noqa: ARG001 - the form that signal wants
         asked.set()
-        say("stopping once this step is done and saved (again: at once)")
+        with suppress(SystemExit):  # of rich, where Ctrl-C has ended the reader of a pipe, too
+            say("stopping once this step is done and saved (again: at once)")
         signal.signal(number, before[signal.Signals(number)])
 
     for number in before:

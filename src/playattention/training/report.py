@@ -4,6 +4,7 @@ Does not know models or optimizers; it is told numbers and text.
 """
 
 import csv
+import io
 import math
 import re
 import time
@@ -43,24 +44,30 @@ class Row:
     """In the step."""
 
 
+COLUMNS = [field.name for field in fields(Row)]
+"""Of log.csv."""
+
+
 class Report:
     """Writes a run's files and tells its progress.
 
     Args:
         folder: The run's folder.
         steps: Optimizer steps of the whole run.
-        step: Where it goes on; what an earlier process wrote of later steps is dropped.
+        step: Where it goes on; what an earlier process wrote of later steps is dropped, or all
+            of it if None: the run has no checkpoint yet.
         floor: Entropy of the validation text in nats per token; None: not known.
         quiet: Say nothing in the terminal.
     """
 
     def __init__(
-        self, folder: Path, steps: int, step: int, floor: float | None, quiet: bool = False
+        self, folder: Path, steps: int, step: int | None, floor: float | None, quiet: bool = False
     ) -> None:
         self.folder = folder
         self.floor = floor
-        self.rows = [row for row in read_log(folder) if row.step <= step]
-        self.console = Console(quiet=quiet, highlight=False, soft_wrap=True)
+        kept = -1 if step is None else step
+        self.rows = [row for row in read_log(folder) if row.step <= kept]
+        self.console = Console(quiet=quiet, highlight=False, emoji=False, soft_wrap=True)
         self._progress = Progress(
             TextColumn("step {task.completed:,}/{task.total:,}"),
             BarColumn(bar_width=None),
@@ -70,16 +77,15 @@ class Report:
             disable=not self.console.is_terminal or quiet,
             transient=True,
         )
-        self._task = self._progress.add_task("training", total=steps, completed=step, told="")
+        self._task = self._progress.add_task("training", total=steps, completed=step or 0, told="")
         self._plotted_at = -math.inf
-        self._keep_samples(step)
+        self._keep_samples(kept)
 
     def __enter__(self) -> Self:
-        self._log = (self.folder / "log.csv").open("w", newline="", encoding="utf-8")
-        self._writer = csv.DictWriter(self._log, [field.name for field in fields(Row)])
-        self._writer.writeheader()
-        self._writer.writerows(asdict(row) for row in self.rows)
-        self._log.flush()
+        path = self.folder / "log.csv"
+        _replace(path, _as_csv(self.rows))
+        self._log = path.open("a", buffering=1, newline="", encoding="utf-8")  # line by line
+        self._writer = csv.DictWriter(self._log, COLUMNS)
         self._progress.start()
         return self
 
@@ -104,12 +110,12 @@ class Report:
             told = f"loss {row.train_loss:.3f}  {row.tokens_per_second:,.0f} tokens/s"
             self._progress.update(self._task, completed=row.step, told=told)
         if row.eval_val_loss is not None:
-            self._log.flush()
             self._tell(row)
 
     def add_sample(self, step: int, text: str) -> None:
         """Append a sample to generated_samples.txt."""
-        with (self.folder / "generated_samples.txt").open("a", encoding="utf-8") as samples:
+        path = self.folder / "generated_samples.txt"
+        with path.open("a", newline="", encoding="utf-8") as samples:
             samples.write(_headed(step, text))
 
     def plot(self, now: bool = False) -> None:
@@ -131,9 +137,9 @@ class Report:
 
     def _keep_samples(self, step: int) -> None:
         """Drop the samples of steps that will be done again."""
-        path = self.folder / "generated_samples.txt"
         kept = {at: text for at, text in read_samples(self.folder).items() if at <= step}
-        path.write_text("".join(_headed(at, text) for at, text in kept.items()), encoding="utf-8")
+        texts = "".join(_headed(at, text) for at, text in kept.items())
+        _replace(self.folder / "generated_samples.txt", texts)
 
 
 def read_samples(folder: Path) -> dict[int, str]:
@@ -141,7 +147,8 @@ def read_samples(folder: Path) -> dict[int, str]:
     path = folder / "generated_samples.txt"
     if not path.is_file():
         return {}
-    parts = _SAMPLE_HEAD.split(path.read_text(encoding="utf-8"))[1:]
+    # As bytes: a sample's own line ends stay, and one that a kill cut in a character is read.
+    parts = _SAMPLE_HEAD.split(path.read_bytes().decode(errors="replace"))[1:]
     return {
         int(step): text.removesuffix("\n\n")
         for step, text in zip(parts[::2], parts[1::2], strict=True)
@@ -156,19 +163,35 @@ def _headed(step: int, text: str) -> str:
 
 
 def read_log(folder: Path) -> list[Row]:
-    """Return the rows of a run's log.csv; a last line that a kill cut short is left out."""
+    """Return the rows of a run's log.csv up to the first that is damaged, as by a kill."""
     path = folder / "log.csv"
     if not path.is_file():
         return []
-    rows = []
-    with path.open(newline="", encoding="utf-8") as lines:
-        for values in csv.DictReader(lines):
-            if None in values.values():
-                break
-            step = int(values.pop("step"))
-            numbers = {name: float(value) if value else None for name, value in values.items()}
-            rows.append(Row(step, **numbers))
+    rows: list[Row] = []
+    *whole, _ = path.read_bytes().decode(errors="replace").split("\n")
+    for line in whole[1:]:
+        step, *values = line.removesuffix("\r").split(",")
+        try:
+            numbers = [float(value) if value else None for value in values]
+            rows.append(Row(int(step), **dict(zip(COLUMNS[1:], numbers, strict=True))))
+        except ValueError:
+            break
     return rows
+
+
+def _as_csv(rows: list[Row]) -> str:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, COLUMNS)
+    writer.writeheader()
+    writer.writerows(asdict(row) for row in rows)
+    return text.getvalue()
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file anew by one rename: a kill or a full disk leaves the old one whole."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, encoding="utf-8", newline="")
+    partial.replace(path)
 
 
 def draw_plots(folder: Path, rows: list[Row], floor: float | None) -> None:
@@ -188,7 +211,8 @@ def draw_plots(folder: Path, rows: list[Row], floor: float | None) -> None:
     _curve(axes.plot, rows, "eval_val_loss", label="validation", color="#d94801", marker="o", ms=3)
     if floor is not None:
         axes.axhline(floor, color="black", linestyle="--", label=f"entropy floor {floor:.3f}")
-    axes.set(xlabel="step", ylabel="loss (nats per token)", title=folder.name)
+    axes.set(xlabel="step", ylabel="loss (nats per token)")
+    axes.set_title(folder.name, parse_math=False)  # a $ in it is no formula
     axes.legend()
     axes.grid(alpha=0.3)
     figure.savefig(folder / "losses.png", dpi=120)

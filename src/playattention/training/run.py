@@ -93,13 +93,18 @@ def find_run(name: str | Path) -> Path:
     """
     if found := _folders(name):
         return found[0]
-    names = [path.parent.name for path in LOGS.glob("*/config.json")]
+    names = [path.name for path in all_runs()]
     near = get_close_matches(str(name), names, n=1, cutoff=0.3)
     hint = f" (did you mean '{near[0]}'?)" if near else ""
     raise UserError(
         f"run '{name}': no folder with a config.json there or in {LOGS}/{hint}; "
         "allowed: a run that `playattention runs` lists, or a path"
     )
+
+
+def all_runs() -> list[Path]:
+    """Return the folders of the runs in `logs/`, by name; not what a kill left half laid out."""
+    return sorted(path.parent for path in LOGS.glob("[!.]*/config.json"))
 
 
 def exists(name: str | Path) -> bool:
@@ -129,15 +134,18 @@ def create_run(config: RunConfig, name: str | None = None) -> Path:
     splits = split(corpus, tokenizer, config.data, config.model.seq_size)
     folder = _new_folder(config, name)
     partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+    shutil.rmtree(partial, ignore_errors=True)  # of a killed process that had the same number
     try:
         partial.mkdir(parents=True)
-        (partial / "config.json").write_text(config.model_dump_json(indent=2) + "\n")
+        _write_settings(partial / "config.json", config)
         _write_json(partial / "tokenizer.json", tokenizer.state())
         _write_json(partial / "corpus.json", asdict(_facts(corpus, splits)))
         _write_json(partial / "machine.json", machine())
         partial.rename(folder)
     except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
+        if name is None and folder.exists():  # another process began in the same second
+            return create_run(config)
         raise UserError(f"{folder}: cannot be created ({error.strerror})") from None
     return folder
 
@@ -155,10 +163,17 @@ def read_config(folder: Path) -> RunConfig:
 
 
 def write_config(folder: Path, config: RunConfig) -> None:
-    """Replace a run's settings by one rename."""
-    partial = folder / ".config.json.partial"
-    partial.write_text(config.model_dump_json(indent=2) + "\n")
-    partial.replace(folder / "config.json")
+    """Replace a run's settings by one rename.
+
+    Raises:
+        UserError: If the disk is full or can't be written; the settings stay as they were.
+    """
+    path, partial = folder / "config.json", folder / ".config.json.partial"
+    try:
+        _write_settings(partial, config)
+        partial.replace(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror})") from None
 
 
 def read_tokenizer(folder: Path) -> Tokenizer:
@@ -170,8 +185,8 @@ def read_tokenizer(folder: Path) -> Tokenizer:
     state = _read_json(folder / "tokenizer.json")
     try:
         return tokenizer_class(state["name"]).from_state(state)
-    except KeyError as error:
-        raise UserError(f"{folder / 'tokenizer.json'}: lacks the key {error}") from None
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{folder / 'tokenizer.json'}: missing or damaged ({error})") from None
 
 
 def read_facts(folder: Path) -> CorpusFacts:
@@ -198,14 +213,13 @@ def load_splits(folder: Path, config: RunConfig, tokenizer: Tokenizer) -> Splits
         UserError: If the text is no longer the one that the run began with.
     """
     corpus = load_corpus(config.data.dataset)
-    splits = split(corpus, tokenizer, config.data, config.model.seq_size)
     facts = read_facts(folder)
     if corpus.sha256 != facts.sha256:
         raise UserError(
             f"{corpus.name}: the text has changed since {folder} began "
             f"({facts.characters:,} characters then, {len(corpus.text):,} now); start a new run"
         )
-    return splits
+    return split(corpus, tokenizer, config.data, config.model.seq_size)
 
 
 def new_model(config: RunConfig) -> nn.Module:
@@ -231,7 +245,7 @@ def _check_vocab_size(config: RunConfig, tokenizer: Tokenizer) -> None:
 
 def _new_folder(config: RunConfig, name: str | None) -> Path:
     if name is not None:
-        return Path(name) if Path(name).parent != Path() else LOGS / name
+        return LOGS / name if Path(name).name == name else Path(name)
     base = f"{config.model.name}_{datetime.now():%Y%m%d_%H%M%S}_{config.train.device}"
     folder, number = LOGS / base, 2
     while folder.exists():
@@ -248,6 +262,10 @@ def _facts(corpus: Corpus, splits: Splits) -> CorpusFacts:
         val_tokens=len(splits.val),
         floor=splits.floor,
     )
+
+
+def _write_settings(path: Path, config: RunConfig) -> None:
+    path.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:

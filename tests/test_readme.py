@@ -1,0 +1,87 @@
+"""What the README and CONTRIBUTING say is so: commands parse, code runs, files exist."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from playattention import cli
+from playattention.commands.generate import Generate
+from playattention.commands.train import Train
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [
+    line.split("#")[0].strip()
+    for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    for line in block.splitlines()
+    if line.startswith("playattention ")
+]
+
+
+def test_the_readme_has_commands() -> None:
+    assert len(COMMANDS) >= 8
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_of_the_readme_is_understood(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    started = []
+    monkeypatch.setattr(Train, "run", started.append)
+    monkeypatch.setattr(Generate, "run", started.append)
+    words = shlex.split(command)[1:]
+    if "--help" in words:
+        with pytest.raises(SystemExit) as stop:
+            cli.main(words)
+        assert stop.value.code == 0
+    else:
+        assert cli.main(words) == 0
+        assert started or capsys.readouterr().out
+
+
+def test_every_option_that_the_readme_names_exists(capsys: pytest.CaptureFixture[str]) -> None:
+    named = set(re.findall(r"`(--[a-z][\w.-]*)", README))
+    for words in (["train", "gpt", "--help"], ["train", "gpt2", "--help"]):
+        with pytest.raises(SystemExit):
+            cli.main(words)
+    known = set(re.findall(r"--[a-z][\w.-]*", capsys.readouterr().out))
+    assert len(named) >= 6
+    assert named - known == set()
+
+
+@pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", README, re.DOTALL))
+def test_the_code_of_the_readme_runs(code: str, capsys: pytest.CaptureFixture[str]) -> None:
+    exec(compile(code, "README.md", "exec"), {})
+    assert capsys.readouterr().out
+
+
+def test_the_file_tree_of_the_readme_is_the_tree() -> None:
+    tree = re.search(r"```\n(README\.md .*?)```", README, re.DOTALL)[1]
+    folders = [ROOT]
+    named = set()
+    for line in tree.splitlines():
+        indent, name = len(line) - len(line.lstrip()), line.split()[0]
+        path = folders[indent // 2] / name
+        assert path.exists(), path
+        named.add(path)
+        folders[indent // 2 + 1 :] = [path]
+    package = ROOT / "src" / "playattention"
+    missing = {
+        path
+        for path in package.rglob("*.py")
+        if path not in named
+        and not path.name.startswith("__")
+        and path.parent
+        not in named - {package, package / "models", package / "data", package / "training"}
+    }
+    assert missing == set()
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "benchmarks/README.md"])
+def test_every_file_that_a_page_points_to_exists(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)#:]+)\)", text) + re.findall(r'src="([^":]+)"', text)
+    for link in links:
+        assert ((ROOT / page).parent / link).exists(), link
