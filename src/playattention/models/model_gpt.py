@@ -144,7 +144,7 @@ class GPTModel(nn.Module):
             if isinstance(module, nn.Embedding):
                 nn.init.normal_(module.weight, std=0.02)
             if isinstance(module, nn.Linear):
-                nn.init.normal_(module.weight, std=0.5 * width**-0.5)  # 0.018 at GPT-2's width
+                nn.init.normal_(module.weight, std=0.45 * width**-0.5)  # 0.016 at GPT-2's width
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
         # Small logits: every token about equally likely, a first loss of ln(V) at any width.
