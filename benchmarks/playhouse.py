@@ -3,8 +3,8 @@
     python benchmarks/playhouse.py RUN
 
 Lets the first and the last checkpoint of a run write the same number of characters, from the same
-prompt with the same seed, and counts among the first 200 speeches those that keep rules (a), (b) and
-(d). An untrained model, which seldom writes a blank line, has fewer. Writes
+prompt with the same seed, and counts among the first 200 speeches those that keep rules (a), (b)
+and (d). An untrained model, which seldom writes a blank line, has fewer. Writes
 benchmarks/results/playhouse.json.
 """
 

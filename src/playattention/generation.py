@@ -88,11 +88,29 @@ def stream(
 
     def draw(logits: torch.Tensor) -> Step:
         filtered = next_token_distribution(logits, temperature, top_k, top_p)
-        ids = torch.multinomial(filtered, 1, generator=generator)
+        if temperature == 0:
+            ids = filtered.argmax(dim=-1, keepdim=True)
+        else:
+            ids = torch.multinomial(filtered, 1, generator=generator)
         return Step(ids, torch.softmax(logits.float(), dim=-1), filtered)
 
     # A generator function checks nothing before its first step; this one has checked by now.
     return _steps(model, idx, max_new_tokens, draw, use_cache)
+
+
+def lay_out_for_generation(model: nn.Module) -> None:
+    """Turn the matrices of a model around in memory, which makes single tokens faster on a CPU.
+
+    Generation multiplies each matrix with one vector at a time, which is faster over long rows. A
+    matrix with more outputs than inputs is therefore kept input by input; shapes, values and
+    gradients are as before. Measured for GPT-2 124M: benchmarks/README.md.
+
+    Args:
+        model: Its weights are laid out anew, in place.
+    """
+    for weight in model.parameters():
+        if weight.dim() == 2 and weight.size(0) > weight.size(1):
+            weight.data = weight.data.T.contiguous().T
 
 
 def next_token_distribution(
@@ -122,15 +140,11 @@ def next_token_distribution(
     probabilities = torch.softmax(tempered, dim=-1)
     if top_k is None and top_p is None:
         return probabilities
-    ordered, order = probabilities.sort(dim=-1, descending=True, stable=True)
-    kept = torch.ones_like(ordered, dtype=torch.bool)
-    if top_k is not None:
-        kept[:, top_k:] = False
+    vocab_size = logits.size(-1)
+    ordered, order = probabilities.topk(min(top_k or vocab_size, vocab_size), dim=-1)
     if top_p is not None:
         before = ordered.cumsum(dim=-1) - ordered
-        kept &= before < top_p
-        kept[:, 0] = True
-    ordered = ordered.where(kept, 0.0)
+        ordered = ordered.where(before < top_p, 0.0)  # 0 < top_p: the first always stays
     filtered = torch.zeros_like(probabilities).scatter(-1, order, ordered)
     return filtered / filtered.sum(dim=-1, keepdim=True)
 

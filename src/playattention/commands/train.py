@@ -26,7 +26,7 @@ class Train:
         """Train, then say where everything lies."""
         from playattention.training import loop
         from playattention.training.changes import apply_changes
-        from playattention.training.run import create_run, exists, find_run
+        from playattention.training.run import create_run, exists, find_run, read_config
 
         going_on = self.resume
         if going_on is None and self.name and exists(self.name):
@@ -37,6 +37,12 @@ class Train:
                 print(line)
         else:
             folder = create_run(self.config, self.name)
+        kept = read_config(folder).train
+        wants_compile = self.config.train.compile == "on" or (
+            self.config.train.compile == "auto" and kept.device == "cuda"
+        )
+        if wants_compile and kept.compile == "off":
+            print("torch.compile: no C++ compiler found, going on without")
         print(f"run folder: {folder}", flush=True)
         try:
             loop.resume(folder)
@@ -93,7 +99,10 @@ def train_default(name: str, resume: str | None, run: str | None, preset: str | 
                     f"train {name}: {folder} is a run of {config.model.name}; "
                     f"allowed: train {config.model.name}"
                 )
-            preset = None
+            if preset is not None:
+                raise UserError(
+                    f"preset = {preset}: {folder} goes on at its own sizes; allowed: leave it out"
+                )
     if name != "gpt2":
         return Train(config)
     if preset is not None:

@@ -46,7 +46,7 @@ class AttentionHead(nn.Module):
 
         scores = query @ keys.transpose(1, 2)  # (B, T, S)
         scaled = scores * self.scale  # (B, T, S)
-        masked = scaled.masked_fill(~self.causal_mask[S - T : S, :S], float("-inf"))  # (B, T, S)
+        masked = scaled.where(self.causal_mask[S - T : S, :S], float("-inf"))  # (B, T, S)
         weights = F.softmax(masked, dim=-1)  # (B, T, S)
         dropped = self.dropout(weights)  # (B, T, S)
         mixed = dropped @ values  # (B, T, D)

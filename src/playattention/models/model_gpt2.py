@@ -61,7 +61,7 @@ class MultiHeadAttention(nn.Module):
         T, S = query.size(2), keys.size(2)
         scores = query @ keys.transpose(2, 3)  # (B, H, T, S)
         scaled = scores * self.scale  # (B, H, T, S)
-        masked = scaled.masked_fill(~self.causal_mask[S - T : S, :S], float("-inf"))  # (B, H, T, S)
+        masked = scaled.where(self.causal_mask[S - T : S, :S], float("-inf"))  # (B, H, T, S)
         weights = F.softmax(masked, dim=-1)  # (B, H, T, S)
         dropped = self.attention_dropout(weights)  # (B, H, T, S)
         mixed = dropped @ values  # (B, H, T, D)

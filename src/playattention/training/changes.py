@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from playattention.config import RunConfig
+from playattention.data import load_corpus
 from playattention.errors import UserError
 from playattention.training import checkpoint
 from playattention.training.distributed import decide, machine
@@ -30,6 +31,9 @@ def apply_changes(folder: Path, wanted: RunConfig) -> list[str]:
     """
     stored = read_config(folder)
     decided = wanted.updated(train=decide(wanted.train))
+    if decided.data.dataset != stored.data.dataset:  # the same text may be named in other ways
+        name = load_corpus(decided.data.dataset).name
+        decided = decided.updated(data={"dataset": name})
     changes = list(_differences(stored.model_dump(), decided.model_dump()))
     for field, before, after in changes:
         is_free = field.startswith("train.") and field not in FIXED_IN_TRAIN

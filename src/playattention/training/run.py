@@ -25,6 +25,7 @@ from torch import nn
 from playattention.config import RunConfig
 from playattention.data import Corpus, Splits, load_corpus, split
 from playattention.errors import UserError
+from playattention.generation import lay_out_for_generation
 from playattention.models import build_model
 from playattention.tokenizers import Tokenizer, tokenizer_class
 from playattention.training import checkpoint
@@ -79,6 +80,7 @@ def load_run(path: str | Path, step: int | None = None) -> Run:
         raise UserError(f"step = {step}: {folder} has no such checkpoint; allowed: {steps}")
     model = build_model(config.model)
     checkpoint.load_weights(folder, chosen, model)
+    lay_out_for_generation(model)
     return Run(folder, config, read_tokenizer(folder), model.eval(), chosen)
 
 

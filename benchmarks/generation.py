@@ -1,0 +1,181 @@
+"""100 greedy tokens from GPT-2 124M: ours against Hugging Face's, same weights, on a CPU.
+
+`python benchmarks/generation.py` prints a table and writes `benchmarks/results/generation.json`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import tyro
+from transformers import GPT2LMHeadModel as TheirModel
+
+from hugging_face import copy_weights, their_model
+from measure import RESULTS, at_least_one, compare, read_speed, show, take_turns, write
+from playattention.config import GPT2Config
+from playattention.generation import generate, lay_out_for_generation
+from playattention.models.model_gpt2 import GPT2Model
+
+CACHED, UNCACHED = "playattention", "playattention, no cache"
+THEIRS, TUNED = "Hugging Face", "Hugging Face, fused GELU"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is measured, and how often."""
+
+    repetitions: int = 15
+    """Turns of each contestant."""
+    uncached_repetitions: int = 3
+    """Turns without a cache, which takes several times as long."""
+    prompt: int = 8
+    """Tokens to start from."""
+    tokens: int = 100
+    """Tokens to generate."""
+    threads: int | None = None
+    """CPU threads; default: what PyTorch chooses."""
+    seed: int = 1337
+    """Decides weights and prompt."""
+    output: Path = RESULTS / "generation.json"
+    """Where the results go."""
+
+
+def main(options: Options) -> None:
+    """Measure, write and print."""
+    at_least_one(
+        repetitions=options.repetitions,
+        uncached_repetitions=options.uncached_repetitions,
+        prompt=options.prompt,
+        tokens=options.tokens,
+        threads=options.threads,
+    )
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    torch.manual_seed(options.seed)
+    sizes = GPT2Config()
+    theirs = their_model(sizes)
+    draw_wider(theirs)
+    prompt = torch.randint(sizes.vocab_size, (1, options.prompt))
+    contestants = build_contestants(sizes, theirs, prompt, options.tokens)
+    distinct = check_same_tokens(contestants, options.prompt)
+
+    seconds = measure(contestants, options)
+    per_token = {
+        name: [1000 * taken / options.tokens for taken in raw] for name, raw in seconds.items()
+    }
+    limit = read_speed()
+    size = bytes_per_token(theirs)
+    pairs = [(CACHED, THEIRS), (CACHED, TUNED), (UNCACHED, CACHED)]
+    results = {
+        "what": f"{options.tokens} greedy tokens after {options.prompt}, batch 1, float32",
+        "unit": "milliseconds per token",
+        "settings": {
+            "model": sizes.model_dump(),
+            "batch_size": 1,
+            "prompt": options.prompt,
+            "tokens": options.tokens,
+            "sampling": "greedy, no token ends the text",
+            "dtype": "float32",
+            "device": "cpu",
+            "repetitions": options.repetitions,
+            "uncached_repetitions": options.uncached_repetitions,
+            "seed": options.seed,
+        },
+        "same_tokens": True,  # or check_same_tokens had raised
+        "distinct_tokens": distinct,
+        "limit": {"bytes_per_token": size, "bytes_per_second": limit},
+        **compare(per_token, pairs, shortest=1000 * size / limit),
+    }
+    show(write(options.output, results))
+
+
+@torch.no_grad()
+def draw_wider(model: TheirModel) -> None:
+    """Draw the matrices of the blocks anew, with a standard deviation of 0.1 in place of 0.02.
+
+    With GPT-2's first weights the stream is little more than the last token's embedding, which is
+    also its row of the output head: the model repeats that token for ever, and that two
+    implementations agree on it would show nothing.
+    """
+    for block in model.transformer.h:
+        for weight in block.parameters():
+            if weight.dim() == 2:
+                torch.nn.init.normal_(weight, std=0.1)
+
+
+def build_contestants(
+    sizes: GPT2Config, theirs: TheirModel, prompt: torch.Tensor, tokens: int
+) -> dict[str, Callable[[], torch.Tensor]]:
+    """Return the contestants, all with the same weights: name -> what returns (1, T) token ids."""
+    ours = GPT2Model(sizes).eval()
+    copy_weights(theirs, ours)
+    lay_out_for_generation(ours)  # as load_run does
+    tuned = their_model(sizes, activation="gelu_pytorch_tanh")
+    tuned.load_state_dict(theirs.state_dict())
+    return {
+        CACHED: lambda: generate(ours, prompt, tokens, temperature=0.0),
+        UNCACHED: lambda: generate(ours, prompt, tokens, temperature=0.0, use_cache=False),
+        THEIRS: lambda: their_tokens(theirs, prompt, tokens),
+        TUNED: lambda: their_tokens(tuned, prompt, tokens),
+    }
+
+
+def their_tokens(model: TheirModel, prompt: torch.Tensor, tokens: int) -> torch.Tensor:
+    """Return the prompt and what their model goes on with, exactly so many tokens.
+
+    Its configuration has no token that ends a text, so `min_new_tokens`, which costs them time at
+    every token, is not needed.
+    """
+    # Through Any: the mixin that generates is declared for more classes than this one.
+    anything: Any = model
+    ids: torch.Tensor = anything.generate(
+        input_ids=prompt,
+        attention_mask=torch.ones_like(prompt),
+        max_new_tokens=tokens,
+        do_sample=False,
+        use_cache=True,
+    )
+    return ids
+
+
+def check_same_tokens(contestants: dict[str, Callable[[], torch.Tensor]], prompt: int) -> int:
+    """Make sure that the contestants do the same work, which also warms them up.
+
+    Args:
+        contestants: What `build_contestants` returned.
+        prompt: Tokens that were given.
+
+    Returns:
+        How many different tokens were generated: the more, the more their equality shows.
+
+    Raises:
+        AssertionError: If one writes other tokens, or more or fewer.
+    """
+    expected = contestants[THEIRS]()
+    for name, generated in contestants.items():
+        torch.testing.assert_close(generated(), expected, msg=f"{name}: other tokens")
+    return len(set(expected[0, prompt:].tolist()))
+
+
+def measure(
+    contestants: dict[str, Callable[[], torch.Tensor]], options: Options
+) -> dict[str, list[float]]:
+    """Return how many seconds each contestant took: name -> (repetitions)."""
+    few = min(options.uncached_repetitions, options.repetitions)
+    seconds = take_turns(contestants, few)
+    often = {name: run for name, run in contestants.items() if name != UNCACHED}
+    for name, more in take_turns(often, options.repetitions - few).items():
+        seconds[name] += more
+    return seconds
+
+
+def bytes_per_token(model: TheirModel) -> int:
+    """Return the bytes that must be read for each token: every weight once, but one position."""
+    positions = model.transformer.wpe.weight
+    return sum(weight.nbytes for weight in model.parameters()) - positions[1:].nbytes
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Options, description=__doc__))
