@@ -6,7 +6,12 @@ from torch import nn
 
 from playattention.config import GPTConfig
 from playattention.errors import UserError
-from playattention.generation import generate, next_token_distribution, stream
+from playattention.generation import (
+    generate,
+    lay_out_for_generation,
+    next_token_distribution,
+    stream,
+)
 from playattention.models import MODELS, build_model
 from playattention.models.model_gpt import GPTModel
 from tests.models.conftest import CONFIGS, SIZES
@@ -132,6 +137,16 @@ def test_a_model_in_training_samples_without_dropout_and_trains_on() -> None:
     assert all(module.training for module in model.modules())
     assert torch.equal(sampled, generate(model.eval(), PROMPT, 9, temperature=0))
     assert not any(module.training for module in model.modules())
+
+
+def test_turning_the_matrices_around_changes_no_value(model: nn.Module) -> None:
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    logits, _ = model(PROMPT)
+    lay_out_for_generation(model)
+    assert any(not weight.is_contiguous() for weight in model.parameters())
+    for name, weight in model.state_dict().items():
+        assert torch.equal(weight, before[name])
+    torch.testing.assert_close(model(PROMPT)[0], logits)
 
 
 def test_no_new_tokens_gives_the_prompt(model: nn.Module) -> None:
