@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 from tyro.conf import arg
@@ -50,6 +51,9 @@ class Train:
             raise StoppedError(str(stopped), exit_code=130) from None
         except loop.TrainingDivergedError as diverged:
             raise StoppedError(str(diverged), exit_code=1) from None
+        except KeyboardInterrupt:  # before the first step, or a second one that did not wait
+            resume = f"playattention train {self.config.model.name} --resume {quote(str(folder))}"
+            raise StoppedError(f"stopped at once; go on with: {resume}", exit_code=130) from None
         _say_what_lies_where(folder)
 
 
