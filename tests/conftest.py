@@ -40,7 +40,12 @@ def small_run(request: pytest.FixtureRequest, text_file: Path) -> RunConfig:
         model=model(**sizes),
         data={"dataset": str(text_file), "eval_tokens": 200},
         train=TrainConfig(
-            **{"steps": 20, "batch_size": 4, "eval_every": 5, "warmup_steps": 5},
-            **{"sample_tokens": 20, "device": "cpu", "threads": 1},
+            steps=20,
+            batch_size=4,
+            eval_every=5,
+            warmup_steps=5,
+            sample_tokens=20,
+            device="cpu",
+            threads=1,
         ),
     )
