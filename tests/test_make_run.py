@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from playattention import generate, load_run
-from playattention.data.playhouse_rules import Verdict, judge
+from playattention.data.playhouse_rules import Judged, judge
 from playattention.training.report import Row, read_log
 from playattention.training.run import read_facts
 
@@ -37,12 +37,18 @@ def last_row(folder: Path) -> Row:
     return read_log(folder)[-1]
 
 
-def verdict(folder: Path, step: int | None) -> Verdict:
+def speeches(folder: Path, step: int | None) -> list[Judged]:
     """Judge what a checkpoint writes, 16 texts side by side."""
     run = load_run(folder, step)
     prompt = torch.tensor([run.tokenizer.encode("\n\n")]).repeat(16, 1)
     ids = generate(run.model, prompt, 1500, generator=torch.Generator().manual_seed(1))
-    return judge("".join(run.tokenizer.decode(row) + "\n\nFINIS\n\n" for row in ids.tolist()))
+    texts = [run.tokenizer.decode(row) for row in ids.tolist()]
+    return [speech for text in texts for speech in judge(text).speeches]
+
+
+def share(judged: list[Judged]) -> float:
+    """Share of the speeches that keep all rules that apply to them."""
+    return sum(speech.obeys for speech in judged) / max(len(judged), 1)
 
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
@@ -64,8 +70,8 @@ def test_the_loss_does_not_go_below_the_floor(folder: Path, last_row: Row) -> No
 
 
 def test_speeches_keep_the_rules_far_more_often_than_an_untrained_models(folder: Path) -> None:
-    trained, untrained = verdict(folder, None), verdict(folder, 0)
-    assert len(trained.speeches) >= 200
-    assert trained.share > untrained.share + 0.2
-    kept, applicable = trained.counts["address"]
-    assert kept > 0.8 * applicable > 40
+    trained, untrained = speeches(folder, None), speeches(folder, 0)
+    assert len(trained) >= 200
+    assert share(trained) > share(untrained) + 0.2
+    addressed = [speech.kept["address"] for speech in trained if "address" in speech.kept]
+    assert sum(addressed) > 0.8 * len(addressed) > 40
