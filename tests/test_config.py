@@ -172,7 +172,8 @@ def test_the_lowest_learning_rate_may_not_be_above_the_highest():
 
 @pytest.mark.parametrize("seed", [0, 2**64 - 1])
 def test_every_seed_that_is_allowed_is_one_that_torch_takes(seed: int):
-    torch.Generator().manual_seed(TrainConfig(seed=seed).seed)
+    generator = torch.Generator().manual_seed(TrainConfig(seed=seed).seed)
+    assert generator.initial_seed() == seed
 
 
 def test_a_seed_that_torch_would_refuse_is_refused():
