@@ -23,6 +23,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c co
 run: $(VENV)/run.done
 	$(BIN)/playattention train gpt --dataset playhouse \
 	    --model.seq-size 128 --train.steps 1600 --train.learning-rate 3e-3 --train.eval-every 400
+	@echo "(once in each terminal, before the commands above: source $(BIN)/activate)"
 
 test: lint
 	$(BIN)/python -m pytest -m "not slow"
