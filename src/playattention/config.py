@@ -165,12 +165,18 @@ class TrainConfig(Settings):
     """Where to compute; auto: cuda, then mps, then cpu."""
     threads: int | None = Field(default=None, ge=1)
     """CPU threads; default: what PyTorch chooses. A run keeps its number when it is resumed."""
-    autocast: Literal["auto", "off", "bf16"] = "auto"
-    """Matrix products in bfloat16; auto: on a GPU that has it in hardware."""
+    autocast: Literal["auto", "off", "bf16", "fp16"] = "auto"
+    """Format of the matrix products; auto: bf16 on a GPU that has it in hardware, else off."""
     tf32: bool = True
     """Lets a GPU round the operands of float32 matrix products to TensorFloat-32."""
     compile: Literal["auto", "off", "on"] = "auto"
     """torch.compile; auto: on a CUDA GPU."""
+    fused_adamw: bool = True
+    """The whole update of the weights in one operation; off: one operation for each of its steps."""
+    grad_checkpointing: bool = False
+    """Forgets a block's activations and computes them again backwards: less memory, more time."""
+    parallel: Literal["ddp", "fsdp"] = "ddp"
+    """On several devices: ddp keeps all weights on each, fsdp a share of them."""
     eval_every: int = Field(default=250, ge=1)
     """Steps between evaluations; each is followed by a sample and a checkpoint."""
     keep_every: int | None = Field(default=None, ge=1)

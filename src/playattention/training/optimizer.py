@@ -15,7 +15,7 @@ def build_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
     """Return AdamW (Loshchilov and Hutter 2019) over a model's weights.
 
     Matrices and embedding tables decay; norms and biases, which have one dimension, do not.
-    The update is fused into one operation, which PyTorch has for CPU, CUDA and MPS.
+    The update can be fused into one operation, which PyTorch has for CPU, CUDA and MPS.
     """
     weights = list(model.parameters())
     groups = [
@@ -25,7 +25,9 @@ def build_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
         },
         {"params": [weight for weight in weights if weight.dim() < 2], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=True)
+    return torch.optim.AdamW(
+        groups, lr=config.learning_rate, betas=config.betas, fused=config.fused_adamw
+    )
 
 
 def learning_rate(step: int, steps: int, config: TrainConfig) -> float:
