@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from playattention.config import GPT2Config, GPTConfig
-from playattention.evaluation import evaluate, window_starts
+from playattention.evaluation import evaluate, mean_loss, window_losses, window_starts
 from playattention.models import build_model
 
 V, T = 11, 8
@@ -215,3 +215,20 @@ def test_kept_windows_lie_evenly_over_the_split(seq_size: int, further: int, max
     assert set(kept.tolist()) <= set(everything.tolist())
     gaps = np.diff([*kept, len(everything) * seq_size]) // seq_size
     assert gaps.max() - gaps.min() <= 1
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3, 7])
+def test_shares_of_the_windows_add_up_to_the_whole(model: nn.Module, ranks: int):
+    """Each makes as many forward passes as the others, so that none waits for ever."""
+    tokens = tokens_of(41)
+    counter = iter(range(10**6))
+    hook = model.register_forward_hook(lambda *_: next(counter) and None)
+    parts, passes = [], []
+    for rank in range(ranks):
+        before = next(counter)
+        parts.append(window_losses(model, tokens, T, batch_size=2, rank=rank, ranks=ranks))
+        passes.append(next(counter) - before)
+    hook.remove()
+    assert len(set(passes)) == 1
+    assert mean_loss(sum(parts)) == evaluate(model, tokens, T, batch_size=2)
+    assert all((part[:, 1] > 0).sum() <= 2 * -(-3 // ranks) for part in parts)

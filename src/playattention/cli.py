@@ -60,7 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _fail(message: object, exit_code: int) -> int:
-    print(f"playattention: {message}", file=sys.stderr)
+    if os.environ.get("RANK", "0") == "0":  # of the processes of torchrun, one tells
+        print(f"playattention: {message}", file=sys.stderr)
     return exit_code
 
 

@@ -172,7 +172,7 @@ class TrainConfig(Settings):
     compile: Literal["auto", "off", "on"] = "auto"
     """torch.compile; auto: on a CUDA GPU."""
     fused_adamw: bool = True
-    """The whole update of the weights in one operation; off: one operation for each of its steps."""
+    """The whole update of the weights in one operation; off: an operation for each of its steps."""
     grad_checkpointing: bool = False
     """Forgets a block's activations and computes them again backwards: less memory, more time."""
     parallel: Literal["ddp", "fsdp"] = "ddp"
@@ -226,8 +226,33 @@ class RunConfig(Settings):
 
     @property
     def grad_accum(self) -> int:
-        """Micro-batches whose gradients are added up before a step."""
+        """Micro-batches whose gradients are added up before a step, over all ranks."""
         return self.tokens_per_step // (self.train.batch_size * self.model.seq_size)
+
+    def check_ranks(self, ranks: int) -> None:
+        """Check that the micro-batches of a step can be dealt out evenly.
+
+        Args:
+            ranks: Processes that train together.
+
+        Raises:
+            UserError: If they can't; names the nearest settings that can.
+        """
+        if self.grad_accum % ranks == 0:
+            return
+        seq_size, batch_size = self.model.seq_size, self.train.batch_size
+        sequences = self.tokens_per_step // seq_size
+        dividing = (size for size in range(1, sequences + 1) if sequences % (ranks * size) == 0)
+        fitting = sorted(dividing, key=lambda size: abs(size - batch_size))[:2]
+        together = ranks * batch_size * seq_size
+        below = self.tokens_per_step // together * together
+        near = [f"batch_size = {' or '.join(map(str, sorted(fitting)))}"] if fitting else []
+        tokens = " or ".join(str(tokens) for tokens in (below, below + together) if tokens)
+        raise UserError(
+            f"tokens_per_step = {self.tokens_per_step}: {self.grad_accum} micro-batches of "
+            f"batch_size x seq_size = {batch_size} x {seq_size} do not divide among {ranks} ranks; "
+            f"nearest: {'; '.join([*near, f'tokens_per_step = {tokens}'])}"
+        )
 
     def steps(self, train_tokens: int) -> int:
         """Return the number of optimizer steps over a training split of so many tokens."""

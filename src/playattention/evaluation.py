@@ -4,7 +4,6 @@ Knows neither runs nor schedules. The windows are fixed, and every token counts 
 depends on the model and the tokens alone: not on batch size or luck.
 """
 
-from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
@@ -51,19 +50,64 @@ def evaluate(
         max_tokens: Most tokens to predict; a larger split gives windows at even distances.
         autocast: Context of the forward pass; default: none.
     """
+    return mean_loss(
+        window_losses(
+            model,
+            tokens,
+            seq_size,
+            batch_size=batch_size,
+            max_tokens=max_tokens,
+            autocast=autocast,
+        )
+    )
+
+
+def window_losses(
+    model: nn.Module,
+    tokens: Tokens,
+    seq_size: int,
+    *,
+    batch_size: int | None = None,
+    max_tokens: int | None = None,
+    autocast: AbstractContextManager[object] | None = None,
+    rank: int = 0,
+    ranks: int = 1,
+) -> torch.Tensor:
+    """Return what each window costs: the part of `evaluate` that several processes can share.
+
+    Args:
+        model: As in `evaluate`.
+        tokens: As in `evaluate`.
+        seq_size: As in `evaluate`.
+        batch_size: As in `evaluate`.
+        max_tokens: As in `evaluate`.
+        autocast: As in `evaluate`.
+        rank: Which share of the batches to compute: every ranks-th, from this one on.
+        ranks: How many shares there are. Each makes the same number of forward passes, as a model
+            that is spread over processes needs.
+
+    Returns:
+        Summed loss in nats and number of predicted tokens of each window (W, 2), float64; zeros
+        for the windows of other shares, so that the sum over the shares is the whole.
+    """
     device = next(model.parameters()).device
     starts = window_starts(len(tokens), seq_size, max_tokens)
     batch_size = batch_size or max(1, TOKENS_PER_BATCH // seq_size)
-    totals, counts = [], []
-    for idx, targets in _batches(tokens, starts, seq_size, batch_size):
+    figures = torch.zeros(len(starts), 2, dtype=torch.float64)
+    n_batches = -(-len(starts) // batch_size)
+    for turn in range(-(-n_batches // ranks)):
+        first = (turn * ranks + rank) * batch_size
+        wanted = starts[first : first + batch_size]
+        idx, targets = _batch(tokens, wanted if len(wanted) else starts[:1], seq_size)
         with evaluation_mode(model), autocast or nullcontext():
             logits, _ = model(idx.to(device))
         losses = F.cross_entropy(
             logits.float().flatten(0, 1), targets.to(device).flatten(), reduction="none"
         ).view(targets.shape)
-        totals.append(losses.double().sum(dim=1).cpu())
-        counts.append((targets >= 0).sum(dim=1).double())
-    return _mean(torch.cat(totals), torch.cat(counts))
+        if len(wanted):
+            figures[first : first + batch_size, 0] = losses.double().sum(dim=1).cpu()
+            figures[first : first + batch_size, 1] = (targets >= 0).sum(dim=1).double()
+    return figures
 
 
 def window_starts(
@@ -82,21 +126,24 @@ def window_starts(
     return windows * seq_size
 
 
-def _batches(
-    tokens: Tokens, starts: npt.NDArray[np.int64], seq_size: int, batch_size: int
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    for first in range(0, len(starts), batch_size):
-        wanted = starts[first : first + batch_size]
-        whole = np.minimum(wanted, len(tokens) - seq_size - 1)
-        places = whole[:, None] + np.arange(seq_size + 1)
-        windows = torch.from_numpy(tokens[places].astype(np.int64))
-        targets = windows[:, 1:].clone()
-        targets[torch.from_numpy(places[:, 1:] <= wanted[:, None])] = -100  # counted already
-        yield windows[:, :-1], targets
+def _batch(
+    tokens: Tokens, starts: npt.NDArray[np.int64], seq_size: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    whole = np.minimum(starts, len(tokens) - seq_size - 1)
+    places = whole[:, None] + np.arange(seq_size + 1)
+    windows = torch.from_numpy(tokens[places].astype(np.int64))
+    targets = windows[:, 1:].clone()
+    targets[torch.from_numpy(places[:, 1:] <= starts[:, None])] = -100  # counted already
+    return windows[:, :-1], targets
 
 
-def _mean(totals: torch.Tensor, counts: torch.Tensor) -> Evaluation:
-    """Return the mean over all tokens and its standard error, each window one draw."""
+def mean_loss(figures: torch.Tensor) -> Evaluation:
+    """Return the mean over all tokens and its standard error, each window one draw.
+
+    Args:
+        figures: What `window_losses` returned, summed over all shares (W, 2).
+    """
+    totals, counts = figures.unbind(dim=1)
     n = len(totals)
     loss = (totals.sum() / counts.sum()).item()
     deviations = totals - loss * counts

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from playattention.data.loader import WindowStream, _permuted
+from playattention.data.loader import WindowStream, _permuted, share
 
 SEEDS = st.integers(0, 2**64 - 1)
 KEYS = np.random.default_rng(0).integers(2**63, size=2000).tolist()
@@ -291,3 +291,21 @@ def test_an_epoch_of_random_windows_leaves_out_a_share_of_1_over_e():
         stream = counting(50_000, 50, seed, "random")
         missed.append(1 - len(np.unique(epoch_of(stream, 0))) / 50_000)
     assert np.mean(missed) == pytest.approx(np.exp(-1), abs=0.01)
+
+
+@given(
+    position=st.integers(0, 10**12),
+    batch_size=st.integers(1, 16),
+    each=st.integers(1, 8),
+    ranks=st.integers(1, 64),
+)
+def test_the_ranks_share_a_step_without_gap_or_overlap(
+    position: int, batch_size: int, each: int, ranks: int
+):
+    """Each has the same number of micro-batches; together they are those of one rank alone."""
+    count = each * ranks
+    shares = [share(position, batch_size, count, rank, ranks) for rank in range(ranks)]
+    assert {len(mine) for mine in shares} == {each}
+    together = sorted(first for mine in shares for first in mine)
+    assert together == list(share(position, batch_size, count, 0, 1))
+    assert together == list(range(position, position + count * batch_size, batch_size))

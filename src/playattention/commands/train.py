@@ -25,17 +25,28 @@ class Train:
 
     def run(self) -> None:
         """Train, then say where everything lies."""
-        from playattention.training import loop
+        from playattention.training.distributed import joined, on_first, rank
+
+        with joined(self.config.train.device):
+            folder, told = on_first(self._open)
+            if rank() == 0:
+                print(*told, f"run folder: {folder}", sep="\n", flush=True)
+            self._go_on(folder)
+            if rank() == 0:
+                _say_what_lies_where(folder)
+
+    def _open(self) -> tuple[Path, list[str]]:
+        """Return the run's folder, new or not, and what to tell about it."""
         from playattention.training.changes import apply_changes
         from playattention.training.run import create_run, exists, find_run, read_config
 
+        told = []
         going_on = self.resume
         if going_on is None and self.name and exists(self.name):
             going_on = self.name
         if going_on is not None:
             folder = find_run(going_on)
-            for line in apply_changes(folder, self.config):
-                print(line)
+            told = apply_changes(folder, self.config)
         else:
             folder = create_run(self.config, self.name)
         kept = read_config(folder).train
@@ -43,8 +54,12 @@ class Train:
             self.config.train.compile == "auto" and kept.device == "cuda"
         )
         if wants_compile and kept.compile == "off":
-            print("torch.compile: no C++ compiler found, going on without")
-        print(f"run folder: {folder}", flush=True)
+            told.append("torch.compile: no C++ compiler found, going on without")
+        return folder, told
+
+    def _go_on(self, folder: Path) -> None:
+        from playattention.training import loop
+
         try:
             loop.resume(folder)
         except loop.TrainingStoppedError as stopped:
@@ -54,7 +69,6 @@ class Train:
         except KeyboardInterrupt:  # before the first step, or a second one that did not wait
             resume = f"playattention train {self.config.model.name} --resume {quote(str(folder))}"
             raise StoppedError(f"stopped at once; go on with: {resume}", exit_code=130) from None
-        _say_what_lies_where(folder)
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,23 @@ class WindowStream:
         return starts % np.uint64(len(self.tokens))
 
 
+def share(position: int, batch_size: int, count: int, rank: int, ranks: int) -> range:
+    """Return where in the stream the micro-batches of one rank begin.
+
+    The micro-batches of a step are dealt out one by one, so what a step learns from does not
+    depend on how many ranks there are.
+
+    Args:
+        position: Windows that came before the step.
+        batch_size: Windows in a micro-batch.
+        count: Micro-batches in the step, over all ranks.
+        rank: Which one, 0 to ranks - 1.
+        ranks: How many there are; divides count.
+    """
+    end = position + count * batch_size
+    return range(position + rank * batch_size, end, ranks * batch_size)
+
+
 def _permuted(indices: Indices, size: int, key: int) -> Indices:
     """Return the images of indices under a permutation of 0 to size - 1, chosen by the key.
 

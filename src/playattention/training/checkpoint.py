@@ -2,7 +2,8 @@
 
 Each is a folder `checkpoints/step_00000250/` with the weights (`model.safetensors`), the
 optimizer's moments and random states (`training.safetensors`) and the rest (`state.json`). It is
-written beside its place and appears by one rename, so a reader finds a whole one or none.
+written beside its place and appears by one rename, so a reader finds a whole one or none. All of
+it is whole tensors, gathered from the ranks that hold shares: any number of ranks can go on.
 Does not know the loop, nor what a model is made of.
 """
 
@@ -11,15 +12,27 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_model_state_dict,
+    get_optimizer_state_dict,
+    set_model_state_dict,
+    set_optimizer_state_dict,
+)
 
 from playattention.errors import UserError
+from playattention.training.distributed import gathered, on_first, rank
+
+WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
+"""Tensors as one process would have them, on rank 0 alone."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +45,8 @@ class Progress:
     """Windows taken from the training stream."""
     val_loss: float | None
     """Validation loss at this step in nats per token; None where it was not evaluated."""
+    scaler: dict[str, float] = field(default_factory=dict)
+    """State of fp16's gradient scaler; empty in other formats."""
 
 
 def folder_of(run: Path, step: int) -> Path:
@@ -64,20 +79,31 @@ def saving(run: Path) -> Iterator[None]:
 
 
 def save(run: Path, progress: Progress, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    """Write a checkpoint; it appears whole or not at all.
+    """Write a checkpoint; it appears whole or not at all. All ranks call it, and rank 0 writes.
 
     Raises:
         UserError: If the disk is full or can't be written; earlier checkpoints are untouched.
     """
-    target = folder_of(run, progress.step)
-    if target.exists():
+    if on_first(folder_of(run, progress.step).exists):
         return
+    weights: Any = get_model_state_dict(model, options=WHOLE)
+    training = _training_state(model, optimizer)
+    if rank() == 0:
+        _write(folder_of(run, progress.step), progress, weights, training)
+
+
+def _write(
+    target: Path,
+    progress: Progress,
+    weights: dict[str, torch.Tensor],
+    training: dict[str, torch.Tensor],
+) -> None:
     partial = target.with_name(f".{target.name}.partial")
-    with saving(run):
+    with saving(target.parents[1]):
         try:
             partial.mkdir(parents=True, exist_ok=True)
-            save_file(_contiguous(model.state_dict()), partial / "model.safetensors")
-            save_file(_training_state(model, optimizer), partial / "training.safetensors")
+            save_file(_contiguous(weights), partial / "model.safetensors")
+            save_file(_contiguous(training), partial / "training.safetensors")
             (partial / "state.json").write_text(json.dumps(asdict(progress)))
             for path in (*partial.iterdir(), partial):
                 _flush(path)
@@ -107,12 +133,16 @@ def load_weights(run: Path, step: int, model: nn.Module) -> None:
         UserError: If the file is missing, damaged, no safetensors, or of another model.
     """
     path = folder_of(run, step) / "model.safetensors"
-    weights = _read(path)
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        first = str(error).split("\n\t")[1].strip()
-        raise UserError(f"{path}: of another model than config.json says: {first}") from None
+    weights: Any = _read(path)
+    own = {name: tuple(weight.shape) for name, weight in _named_weights(model)}
+    stored = {name: tuple(weight.shape) for name, weight in weights.items()}
+    if own != stored:
+        name = next(name for name in {**own, **stored} if own.get(name) != stored.get(name))
+        raise UserError(
+            f"{path}: of another model than config.json says: {name} is "
+            f"{stored.get(name, 'missing')}, the model has {own.get(name, 'none')}"
+        )
+    set_model_state_dict(model, weights, options=StateDictOptions(full_state_dict=True))
 
 
 def restore(run: Path, step: int, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
@@ -126,27 +156,25 @@ def restore(run: Path, step: int, model: nn.Module, optimizer: torch.optim.Optim
     path = folder_of(run, step) / "training.safetensors"
     stored = _read(path)
     try:
-        torch.set_rng_state(stored.pop("random.cpu"))
-        if "random.cuda" in stored and torch.cuda.is_available():
-            torch.cuda.set_rng_state(stored["random.cuda"])
-        stored.pop("random.cuda", None)
+        _restore_random_states(stored, progress.step)
     except (KeyError, RuntimeError) as error:
         raise _damaged(path, error) from None
-    for name, weight in model.named_parameters():
-        prefix = f"optimizer.{name}."
-        moments = {  # copied: what was read is the file itself, mapped, and that will be deleted
-            key.removeprefix(prefix): moment.to(weight.device, copy=True)
-            for key, moment in stored.items()
-            if key.startswith(prefix)
-        }
+    moments: dict[str, dict[str, torch.Tensor]] = {}
+    for key, moment in stored.items():
+        if key.startswith("optimizer."):
+            name, kind = key.removeprefix("optimizer.").rsplit(".", 1)
+            # Copied: what was read is the file itself, mapped, and that will be deleted.
+            moments.setdefault(name, {})[kind] = moment.clone()
+    for name, weight in _named_weights(model):
         # The fused update trusts the sizes: with others it reads memory that is not its own.
-        shapes = {tuple(moment.shape) for moment in moments.values() if moment.dim()}
+        shapes = {tuple(moment.shape) for moment in moments.get(name, {}).values() if moment.dim()}
         if shapes != ({tuple(weight.shape)} if progress.step else set()):
             raise UserError(
                 f"{path}: of another model than config.json says: {name} is "
                 f"{tuple(weight.shape)}, its moments {shapes or 'are missing'}"
             )
-        optimizer.state[weight] = moments
+    if moments:
+        _set_moments(model, optimizer, moments)
     return progress
 
 
@@ -177,14 +205,50 @@ def last_good(run: Path) -> str:
     return f"the last good checkpoint is {folder_of(run, steps[-1])}" if steps else "none is saved"
 
 
-def _training_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
-    state = {"random.cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        state["random.cuda"] = torch.cuda.get_rng_state()
+def _named_weights(model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    """Yield the weights by the names that they have in the model's own file."""
     for name, weight in model.named_parameters():
-        for key, moment in optimizer.state[weight].items():
-            state[f"optimizer.{name}.{key}"] = moment
-    return _contiguous(state)
+        yield name.replace("_checkpoint_wrapped_module.", ""), weight
+
+
+def _training_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    state: dict[str, torch.Tensor] = {}
+    own = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        own["cuda"] = torch.cuda.get_rng_state()
+    for number, random in enumerate(gathered(own)):
+        state |= {f"random.{number}.{kind}": numbers for kind, numbers in random.items()}
+    if optimizer.state:  # before the first step there is none, and asking would make a step
+        moments: Any = get_optimizer_state_dict(model, optimizer, options=WHOLE)
+        for name, kinds in moments.get("state", {}).items():  # empty but on rank 0
+            state |= {f"optimizer.{name}.{kind}": moment for kind, moment in kinds.items()}
+    return state
+
+
+def _restore_random_states(stored: dict[str, torch.Tensor], step: int) -> None:
+    """Put this rank's random generators back; a rank that was not there gets numbers of its own."""
+    if f"random.{rank()}.cpu" not in stored:
+        first = stored["random.0.cpu"]  # what a run must have
+        torch.set_rng_state(first)
+        torch.manual_seed(hash((torch.initial_seed(), rank(), step)))
+        return
+    torch.set_rng_state(stored[f"random.{rank()}.cpu"])
+    on_gpu = stored.get(f"random.{rank()}.cuda")
+    if on_gpu is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(on_gpu)
+
+
+def _set_moments(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    moments: dict[str, dict[str, torch.Tensor]],
+) -> None:
+    """Give the optimizer its moments; its rates and decays stay those of the settings."""
+    settings = get_optimizer_state_dict(model, optimizer, options=StateDictOptions())
+    state: Any = {"state": moments, "param_groups": settings["param_groups"]}
+    set_optimizer_state_dict(
+        model, optimizer, state, options=StateDictOptions(full_state_dict=True)
+    )
 
 
 def _contiguous(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -1,36 +1,182 @@
-"""Where a run computes: its device, its number formats, its threads.
+"""Where a run computes: its devices and ranks, its number formats, its threads.
 
-Does not know models or data. Every "auto" is decided here, once, and kept with the run.
+One process on a CPU or GPU, or several that torchrun started: the same code, and a `Worker` in
+each. Does not know data or checkpoints. Every "auto" is decided here, once, and kept with the run.
 """
 
 import os
 import platform
 import re
 import shutil
-from contextlib import AbstractContextManager, nullcontext
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+import torch.distributed as dist
+from torch import nn
+from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import (
+    apply_activation_checkpointing,
+)
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.rendezvous import rendezvous
+from torch.nn.parallel import DistributedDataParallel
 
 from playattention.config import TrainConfig
 from playattention.errors import UserError
 
+Value = TypeVar("Value")
+
+PATIENCE = timedelta(minutes=30)
+"""How long a rank waits for the others: rank 0 may be reading, tokenizing or saving."""
+
+
+@contextmanager
+def joined(device: str) -> Iterator[None]:
+    """Join the processes that torchrun started, if it did, and leave them at the end.
+
+    Args:
+        device: "cpu" or "cuda"; "auto": the fastest there is.
+
+    Raises:
+        UserError: If this machine lacks the device, or has fewer of them than processes.
+    """
+    if "RANK" not in os.environ or dist.is_initialized():
+        yield
+        return
+    own = pick_device(device)
+    if own.type == "cuda":
+        torch.cuda.set_device(own)
+    backend = "cpu:gloo,cuda:nccl" if own.type == "cuda" else "gloo"
+    store, number, count = next(rendezvous("env://", timeout=PATIENCE))
+    if os.environ.get("GROUP_WORLD_SIZE") == "1":
+        # On one node torchrun keeps its store over restarts, with the addresses of dead processes.
+        store = PrefixStore(os.environ["TORCHELASTIC_RESTART_COUNT"], store)
+    dist.init_process_group(backend, store=store, rank=number, world_size=count, timeout=PATIENCE)
+    yield
+    dist.destroy_process_group()  # not after an error, when the others may no longer answer
+
+
+def rank() -> int:
+    """Return this process's number, 0 to ranks() - 1; 0 if it is alone."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def ranks() -> int:
+    """Return how many processes train together."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def on_first(work: Callable[[], Value]) -> Value:
+    """Let rank 0 do something and tell the others what came of it.
+
+    Args:
+        work: What returns something small; the other ranks do not call it.
+
+    Raises:
+        UserError: On every rank, if it was raised on rank 0.
+    """
+    if ranks() == 1:
+        return work()
+    told: list[Any] = [None, None]
+    if rank() == 0:
+        try:
+            told[0] = work()
+        except UserError as error:
+            told[1] = error
+    dist.broadcast_object_list(told)
+    if told[1] is not None:
+        raise told[1]
+    result: Value = told[0]
+    return result
+
+
+def gathered(value: Value) -> list[Value]:
+    """Return every rank's value, in the order of the ranks, on every rank."""
+    values: list[Any] = [value] * ranks()
+    if ranks() > 1:
+        dist.all_gather_object(values, value)
+    return values
+
 
 @dataclass(frozen=True)
 class Worker:
-    """A device, ready to compute as a run's settings say."""
+    """A process and its device, ready to compute as a run's settings say."""
 
     device: torch.device
     autocast_dtype: torch.dtype | None
     """Format of the matrix products; None: that of the weights."""
+    rank: int = 0
+    """This process's number among those that train together."""
+    ranks: int = 1
+    """How many train together."""
 
     def autocast(self) -> AbstractContextManager[object]:
         """Return the context of a forward pass."""
         if self.autocast_dtype is None:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=self.autocast_dtype)
+
+    def scaler(self) -> torch.amp.GradScaler:
+        """Return what keeps small gradients from vanishing in fp16; in other formats it is off."""
+        return torch.amp.GradScaler(self.device.type, enabled=self.autocast_dtype is torch.float16)
+
+    def total(self, figures: torch.Tensor) -> torch.Tensor:
+        """Return the sum of the ranks' figures, on every rank."""
+        if self.ranks > 1:
+            dist.all_reduce(figures)
+        return figures
+
+    def any(self, flag: bool) -> bool:
+        """Tell whether it is so on any rank; the answer is the same on all of them."""
+        return self.total(torch.tensor(float(flag), device=self.device)).item() > 0
+
+    def place(self, model: nn.Module, config: TrainConfig) -> nn.Module:
+        """Put a model on the device, or its share of it, and return what computes its loss.
+
+        What is returned holds the same weights: compiled, or in PyTorch's wrapper for several
+        ranks (DDP, Li et al. 2020, arXiv 2006.15704; FSDP, Zhao et al. 2023, arXiv 2304.11277).
+        """
+        blocks = set(model.get_submodule("blocks").children())
+        if config.grad_checkpointing:
+            apply_activation_checkpointing(model, check_fn=blocks.__contains__)
+        if self.ranks > 1 and config.parallel == "fsdp":
+            # Block by block, and from the CPU: no device ever holds the whole model.
+            mesh = init_device_mesh(self.device.type, (self.ranks,))
+            for block in model.get_submodule("blocks").children():
+                fully_shard(block, mesh=mesh)
+            # The logits are a view, without the padding; nothing changes them in place.
+            warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view")
+            fully_shard(model, mesh=mesh)
+        model.to(self.device)
+        loss: nn.Module = torch.compile(model) if config.compile == "on" else model  # type: ignore[assignment]
+        if self.ranks > 1 and config.parallel == "ddp":
+            own = [self.device.index] if self.device.type == "cuda" else None
+            with warnings.catch_warnings():  # PyTorch 2.13 has a new name for it, 2.7 has not
+                warnings.simplefilter("ignore", FutureWarning)
+                # The only buffers are masks, the same everywhere.
+                loss = DistributedDataParallel(loss, device_ids=own, broadcast_buffers=False)
+        return loss
+
+
+def adding_up(model: nn.Module, more: bool) -> AbstractContextManager[object]:
+    """Return the context of a micro-batch: the ranks exchange gradients after the last one only.
+
+    Args:
+        model: What `Worker.place` was given or returned.
+        more: Whether another micro-batch follows in this step.
+    """
+    if isinstance(model, FSDPModule):
+        model.set_requires_gradient_sync(not more)
+    if isinstance(model, DistributedDataParallel) and more:
+        return model.no_sync()
+    return nullcontext()
 
 
 def start_worker(config: TrainConfig) -> Worker:
@@ -46,10 +192,8 @@ def start_worker(config: TrainConfig) -> Worker:
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     torch.set_float32_matmul_precision("high" if config.tf32 else "highest")
-    return Worker(
-        device=device,
-        autocast_dtype=torch.bfloat16 if config.autocast == "bf16" else None,
-    )
+    formats = {"bf16": torch.bfloat16, "fp16": torch.float16}
+    return Worker(device, formats.get(config.autocast), rank(), ranks())
 
 
 def pick_device(name: str) -> torch.device:
@@ -67,10 +211,23 @@ def pick_device(name: str) -> torch.device:
         "cpu",
     ]
     if name == "auto":
-        return torch.device(here[0])
+        return pick_device(here[0])
     if name not in here:
         raise UserError(f"device = '{name}': not on this machine; allowed: auto, {', '.join(here)}")
+    if name == "cuda" and "LOCAL_RANK" in os.environ:
+        return _own_gpu(int(os.environ["LOCAL_RANK"]))
     return torch.device(name)
+
+
+def _own_gpu(number: int) -> torch.device:
+    """Return the GPU of one of torchrun's processes on this machine."""
+    there = torch.cuda.device_count()
+    if number >= there:
+        raise UserError(
+            f"nproc_per_node = {os.environ['LOCAL_WORLD_SIZE']}: this machine has {there} GPUs; "
+            f"allowed: 1 to {there}, or --train.device cpu"
+        )
+    return torch.device("cuda", number)
 
 
 def decide(config: TrainConfig) -> dict[str, Any]:
@@ -98,6 +255,7 @@ def machine() -> dict[str, Any]:
         "system": platform.platform(),
         "processor": _processor(),
         "cores": os.cpu_count(),
+        "ranks": ranks(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "python": platform.python_version(),
         "torch": torch.__version__,

@@ -5,25 +5,21 @@ Does not know command lines, nor which model or data set it is given.
 
 import math
 import shlex
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
+from torch.distributed.tensor import DTensor
 
 from playattention.config import RunConfig
-from playattention.data.loader import WindowStream
-from playattention.evaluation import Evaluation, evaluate
+from playattention.data.loader import WindowStream, share
+from playattention.evaluation import Evaluation, mean_loss, window_losses
 from playattention.generation import generate
 from playattention.training import checkpoint
-from playattention.training.distributed import start_worker
+from playattention.training.distributed import adding_up, joined, on_first, start_worker
 from playattention.training.optimizer import build_optimizer, learning_rate
-from playattention.training.report import Report, Row
+from playattention.training.report import NoReport, Report, Row
 from playattention.training.run import (
     create_run,
     load_splits,
@@ -31,6 +27,7 @@ from playattention.training.run import (
     read_config,
     read_tokenizer,
 )
+from playattention.training.stopping import stoppable
 
 TRAIN_SHARE = 10
 """The training split is evaluated on one part in ten of eval_tokens: it shows a trend, no more."""
@@ -57,8 +54,9 @@ def train(config: RunConfig, name: str | None = None, *, quiet: bool = False) ->
         TrainingDivergedError: If a loss or gradient is not finite.
         TrainingStoppedError: If the user pressed Ctrl-C; the run was saved.
     """
-    folder = create_run(config, name)
-    resume(folder, quiet=quiet)
+    with joined(config.train.device):
+        folder = on_first(lambda: create_run(config, name))
+        resume(folder, quiet=quiet)
     return folder
 
 
@@ -69,17 +67,20 @@ def resume(folder: Path, *, quiet: bool = False) -> None:
 
     Args, errors: as in `train`, for the folder of a run.
     """
-    trainer = Trainer(folder)
-    begun = bool(checkpoint.saved_steps(folder))
-    step = trainer.step if begun else None
+    with joined(read_config(folder).train.device):
+        _train_to_the_end(Trainer(folder), quiet)
+
+
+def _train_to_the_end(trainer: "Trainer", quiet: bool) -> None:
+    folder = trainer.folder
     with (
         checkpoint.saving(folder),
-        Report(folder, trainer.steps, step, trainer.floor, quiet=quiet) as report,
-        _stoppable(report.say) as stopped,
+        _report(trainer, quiet) as report,
+        stoppable(report.say, alone=trainer.worker.ranks == 1) as asked,
     ):
-        if not begun:
+        if not trainer.begun:
             _look_up(trainer, report, Row(step=0))
-        while trainer.step < trainer.steps and not stopped():
+        while trainer.step < trainer.steps and not trainer.worker.any(asked.is_set()):
             row = trainer.update()
             if trainer.step % trainer.config.train.eval_every == 0 or trainer.step == trainer.steps:
                 _look_up(trainer, report, row)
@@ -95,7 +96,15 @@ def resume(folder: Path, *, quiet: bool = False) -> None:
             )
 
 
-def _look_up(trainer: "Trainer", report: Report, row: Row) -> None:
+def _report(trainer: "Trainer", quiet: bool) -> Report | NoReport:
+    """Return what tells of the training: of several ranks, the first alone tells."""
+    if trainer.worker.rank > 0:
+        return NoReport()
+    step = trainer.step if trainer.begun else None
+    return Report(trainer.folder, trainer.steps, step, trainer.floor, quiet=quiet)
+
+
+def _look_up(trainer: "Trainer", report: Report | NoReport, row: Row) -> None:
     """Pause between steps: evaluate, write a sample, save."""
     train_split, val_split = trainer.evaluate()
     row.eval_train_loss = train_split.loss
@@ -109,14 +118,22 @@ def _look_up(trainer: "Trainer", report: Report, row: Row) -> None:
 class Trainer:
     """A run's model, optimizer and data, at some step of its training.
 
+    Where torchrun started several processes, each has one, and they take their steps together.
+
     Args:
         folder: The run; where it has a checkpoint, training goes on from the last one.
+
+    Raises:
+        UserError: If the run is damaged, its text has changed, or a step's micro-batches do not
+            divide among the processes.
     """
 
     def __init__(self, folder: Path) -> None:
-        checkpoint.sweep(folder)
+        on_first(lambda: checkpoint.sweep(folder))
         self.folder = folder
         self.config = read_config(folder)
+        self.worker = start_worker(self.config.train)
+        self.config.check_ranks(self.worker.ranks)
         self.tokenizer = read_tokenizer(folder)
         self.splits = load_splits(folder, self.config, self.tokenizer)
         self.floor = self.splits.floor
@@ -127,16 +144,18 @@ class Trainer:
             self.config.train.seed,
             self.config.data.sampling,
         )
-        self.worker = start_worker(self.config.train)
-        self.model = new_model(self.config).to(self.worker.device)
+        self.model = new_model(self.config)
+        # What computes the loss, over the same weights; samples, of any length, take the model.
+        self.forward = self.worker.place(self.model, self.config.train)
         self.optimizer = build_optimizer(self.model, self.config.train)
-        # A compiled twin over the same weights: samples, of any length, take the plain one.
-        compiled = self.config.train.compile == "on"
-        self.forward: Callable[..., Any] = torch.compile(self.model) if compiled else self.model
+        self.scaler = self.worker.scaler()
         self.step, self.position = 0, 0
-        if saved := checkpoint.saved_steps(folder):
+        saved = on_first(lambda: checkpoint.saved_steps(folder))
+        self.begun = bool(saved)
+        if saved:
             progress = checkpoint.restore(folder, saved[-1], self.model, self.optimizer)
             self.step, self.position = progress.step, progress.position
+            self.scaler.load_state_dict(progress.scaler)
 
     def update(self) -> Row:
         """Do one optimizer step, over as many micro-batches as fill it."""
@@ -147,29 +166,34 @@ class Trainer:
             group["lr"] = rate
 
         self.model.train()
-        loss = torch.zeros((), device=self.worker.device)
-        for _ in range(self.config.grad_accum):
-            idx, targets = self.windows.batch(self.position, config.batch_size)
-            self.position += config.batch_size
-            with self.worker.autocast():
-                _, batch_loss = self.forward(
-                    idx.to(self.worker.device), targets.to(self.worker.device)
-                )
-            share = batch_loss / self.config.grad_accum
-            share.backward()
-            loss += share.detach()
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), config.grad_clip or math.inf)
-        self._check_finite(self.step + 1, rate, loss=loss.item(), gradient_norm=norm.item())
-        self.optimizer.step()
+        worker, grad_accum = self.worker, self.config.grad_accum
+        loss = torch.zeros((), device=worker.device)
+        mine = share(self.position, config.batch_size, grad_accum, worker.rank, worker.ranks)
+        for position in mine:
+            idx, targets = self.windows.batch(position, config.batch_size)
+            with adding_up(self.forward, more=position != mine[-1]):
+                with worker.autocast():
+                    _, batch_loss = self.forward(idx.to(worker.device), targets.to(worker.device))
+                # Gradients are averaged over the ranks, of which each has len(mine) micro-batches.
+                self.scaler.scale(batch_loss / len(mine)).backward()
+            loss += batch_loss.detach() / grad_accum
+        self.position += grad_accum * config.batch_size
+        norm = self._clip()
+        train_loss = worker.total(loss).item()
+        self._check_finite(self.step + 1, rate, loss=train_loss)
+        if not self.scaler.is_enabled() or self.scaler.get_scale() < 1:
+            self._check_finite(self.step + 1, rate, gradient_norm=norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
         self.optimizer.zero_grad()
         self.step += 1
 
         seconds = time.perf_counter() - started
         return Row(
             step=self.step,
-            train_loss=loss.item(),
+            train_loss=train_loss,
             learning_rate=rate,
-            gradient_norm=norm.item(),
+            gradient_norm=norm if math.isfinite(norm) else None,
             milliseconds=1000 * seconds,
             tokens_per_second=self.config.tokens_per_step / seconds,
         )
@@ -178,12 +202,18 @@ class Trainer:
         """Return the losses on fixed windows of the training and of the validation split."""
         limit = self.config.data.eval_tokens
         train_split, val_split = (
-            evaluate(
-                self.model,
-                tokens,
-                self.config.model.seq_size,
-                max_tokens=max_tokens,
-                autocast=self.worker.autocast(),
+            mean_loss(
+                self.worker.total(
+                    window_losses(
+                        self.model,
+                        tokens,
+                        self.config.model.seq_size,
+                        max_tokens=max_tokens,
+                        autocast=self.worker.autocast(),
+                        rank=self.worker.rank,
+                        ranks=self.worker.ranks,
+                    )
+                )
             )
             for tokens, max_tokens in (
                 (self.splits.train, max(1, limit // TRAIN_SHARE)),
@@ -207,9 +237,21 @@ class Trainer:
 
     def save(self, val_loss: float | None) -> None:
         """Write a checkpoint, then delete those that are no longer wanted."""
-        progress = checkpoint.Progress(self.step, self.position, val_loss)
+        scaler = self.scaler.state_dict()
+        progress = checkpoint.Progress(self.step, self.position, val_loss, scaler)
         checkpoint.save(self.folder, progress, self.model, self.optimizer)
-        checkpoint.prune(self.folder, self.config.train.keep_every)
+        if self.worker.rank == 0:
+            checkpoint.prune(self.folder, self.config.train.keep_every)
+
+    def _clip(self) -> float:
+        """Limit the gradient's norm and return what it was.
+
+        In fp16 it may be infinite: then the scaler was too bold, skips the update and takes less.
+        """
+        self.scaler.unscale_(self.optimizer)
+        limit = self.config.train.grad_clip or math.inf
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), limit)
+        return (norm.full_tensor() if isinstance(norm, DTensor) else norm).item()
 
     def _check_finite(self, step: int, rate: float, **figures: float) -> None:
         for name, figure in figures.items():
@@ -219,30 +261,3 @@ class Trainer:
                     f"{rate:.2e}; {checkpoint.last_good(self.folder)}; try a new run with a lower "
                     f"--train.learning-rate than {self.config.train.learning_rate:g}"
                 )
-
-
-@contextmanager
-def _stoppable(say: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
-    """Let the first Ctrl-C or SIGTERM wait for the end of a step; a second one does not wait.
-
-    Outside the main thread, where Python takes no signals, nothing changes.
-    """
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked.is_set
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def ask(number: int, frame: object) -> None:  # noqa: ARG001 - the form that signal wants
-        asked.set()
-        with suppress(SystemExit):  # of rich, where Ctrl-C has ended the reader of a pipe, too
-            say("stopping once this step is done and saved (again: at once)")
-        signal.signal(number, before[signal.Signals(number)])
-
-    for number in before:
-        signal.signal(number, ask)
-    try:
-        yield asked.is_set
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

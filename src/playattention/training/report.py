@@ -142,6 +142,28 @@ class Report:
         _replace(self.folder / "generated_samples.txt", texts)
 
 
+class NoReport:
+    """What the other ranks have in the place of a `Report`: the first one tells and writes."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Do nothing."""
+
+    def say(self, text: str) -> None:
+        """Do nothing."""
+
+    def add(self, row: Row) -> None:
+        """Do nothing."""
+
+    def add_sample(self, step: int, text: str) -> None:
+        """Do nothing."""
+
+    def plot(self, now: bool = False) -> None:
+        """Do nothing."""
+
+
 def read_samples(folder: Path) -> dict[int, str]:
     """Return the texts of a run's generated_samples.txt by their steps."""
     path = folder / "generated_samples.txt"
