@@ -27,10 +27,10 @@ from playattention.training.report import Report, Row
 from playattention.training.run import (
     create_run,
     load_splits,
-    new_model,
     read_config,
     read_tokenizer,
 )
+from playattention.training.start import first_model
 
 TRAIN_SHARE = 10
 """The training split is evaluated on one part in ten of eval_tokens: it shows a trend, no more."""
@@ -74,7 +74,14 @@ def resume(folder: Path, *, quiet: bool = False) -> None:
     step = trainer.step if begun else None
     with (
         checkpoint.saving(folder),
-        Report(folder, trainer.steps, step, trainer.floor, quiet=quiet) as report,
+        Report(
+            folder,
+            trainer.steps,
+            step,
+            trainer.floor,
+            quiet=quiet,
+            tracker=trainer.config.train.tracker,
+        ) as report,
         _stoppable(report.say) as stopped,
     ):
         if not begun:
@@ -128,7 +135,7 @@ class Trainer:
             self.config.data.sampling,
         )
         self.worker = start_worker(self.config.train)
-        self.model = new_model(self.config).to(self.worker.device)
+        self.model = first_model(folder, self.config).to(self.worker.device)
         self.optimizer = build_optimizer(self.model, self.config.train)
         # A compiled twin over the same weights: samples, of any length, take the plain one.
         compiled = self.config.train.compile == "on"
