@@ -360,6 +360,7 @@ def test_a_name_is_downloaded_once(small: Path, monkeypatch: pytest.MonkeyPatch)
         return str(small / name)
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", hub)
+    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", lambda _: None)
     assert from_pretrained("gpt2-large").config.n_embd == 12
     repository, files = "openai-community/gpt2-large", ("config.json", "model.safetensors")
     assert asked == [(repository, name, local) for name in files for local in (True, False)]
@@ -370,12 +371,15 @@ def test_a_name_is_downloaded_once(small: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_without_a_network_a_local_folder_is_named_as_the_way(monkeypatch: pytest.MonkeyPatch):
-    def hub(*_: object, local_files_only: bool = False) -> str:
-        if local_files_only:
-            raise LocalEntryNotFoundError("not here yet")
+    def asked(url: str) -> None:
+        assert url == "https://huggingface.co/openai-community/gpt2/resolve/main/config.json"
         raise ConnectionError("no route to host\nand much more")
 
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", hub)
+    def nothing_kept(*_: object, **__: object) -> str:
+        raise LocalEntryNotFoundError("not here yet")
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", nothing_kept)
+    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", asked)
     with pytest.raises(UserError) as error:
         from_pretrained("gpt2")
     assert str(error.value) == (

@@ -252,16 +252,18 @@ def _file(source: str | Path, name: str) -> Path:
         if not path.is_file():
             raise unknown("weights", str(source), [*REPOSITORIES, f"a local folder with a {name}"])
         return path
-    from huggingface_hub import hf_hub_download  # noqa: PLC0415 - only who downloads waits for it
+    import huggingface_hub as hub  # noqa: PLC0415 - only who downloads waits for it
     from huggingface_hub.errors import LocalEntryNotFoundError  # noqa: PLC0415 - the same
 
     repository = REPOSITORIES[str(source)]
     try:
-        return Path(hf_hub_download(repository, name, local_files_only=True))
+        return Path(hub.hf_hub_download(repository, name, local_files_only=True))
     except LocalEntryNotFoundError:
         pass  # not downloaded yet
     try:
-        return Path(hf_hub_download(repository, name))
+        # Asked once: the download itself tries for half a minute where there is no network.
+        hub.get_hf_file_metadata(hub.hf_hub_url(repository, name))
+        return Path(hub.hf_hub_download(repository, name))
     except Exception as error:  # of sockets, of the HTTP client, of the hub: many families
         raise UserError(
             f"{source}: {repository}/{name} can't be downloaded "
