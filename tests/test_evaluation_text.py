@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator
-from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -181,7 +180,7 @@ def test_the_losses_themselves_are_those_of_the_slow_computation():
         for item in items
         for ending in item.endings
     ]
-    totals, counts = evaluation._ending_losses(model, rows, 48, nullcontext())
+    totals, counts = evaluation._ending_losses(model, rows, 48)
     expected = [losses for item in items for losses in slow_losses(model, tokenizer, item, 48)]
     assert counts.tolist() == [len(losses) for losses in expected]
     assert totals.tolist() == pytest.approx([sum(losses) for losses in expected], rel=1e-5)

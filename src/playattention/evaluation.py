@@ -153,8 +153,6 @@ def choose(
     tokenizer: Tokenizer,
     items: Sequence[Item],
     seq_size: int,
-    *,
-    autocast: AbstractContextManager[object] | None = None,
 ) -> Choices:
     """Return how well a model completes HellaSwag's contexts (Zellers et al. 2019).
 
@@ -168,14 +166,13 @@ def choose(
         tokenizer: The model's.
         items: At least one.
         seq_size: Most tokens that the model takes.
-        autocast: Context of the forward pass; default: none.
 
     Raises:
         UserError: If an item has a character that the tokenizer lacks, or an ending that is longer
             than the model's context.
     """
     rows = [row for number, item in enumerate(items) for row in _rows(number, item, tokenizer)]
-    totals, counts = _ending_losses(model, rows, seq_size, autocast or nullcontext())
+    totals, counts = _ending_losses(model, rows, seq_size)
     labels = torch.tensor([item.label for item in items])
     shape = (len(items), -1)
     by_total = totals.view(shape).argmin(dim=1) == labels
@@ -197,7 +194,6 @@ def _ending_losses(
     model: nn.Module,
     rows: list[tuple[list[int], list[int]]],
     seq_size: int,
-    autocast: AbstractContextManager[object],
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the summed loss of each row's ending in nats, and its number of tokens (N, N).
 
@@ -222,7 +218,7 @@ def _ending_losses(
         for place, row in enumerate(batch):
             end, n_ending = len(whole[row]) - 1, len(rows[row][1])
             targets[place, end - n_ending : end] = padded[place, end + 1 - n_ending : end + 1]
-        with evaluation_mode(model), autocast:
+        with evaluation_mode(model):
             logits, _ = model(padded[:, :-1].to(device))
         losses = F.cross_entropy(
             logits.float().flatten(0, 1), targets.to(device).flatten(), reduction="none"

@@ -240,6 +240,17 @@ def test_a_damaged_origin_is_named(weights: Path, text_file: Path, content: str)
         resume(folder, quiet=True)
 
 
+# Names.
+
+
+def test_a_run_goes_before_a_folder_of_its_name(weights: Path, text_file: Path):
+    """As after `playattention export mine --to mine`; a path tells them apart."""
+    import_run(str(weights), "mine")
+    released(Path("mine"), seed=1)
+    assert find_start("mine").origin.source == str(Path("logs/mine").resolve())
+    assert find_start("./mine").origin.source == str(Path("mine").resolve())
+
+
 # Mistakes.
 
 

@@ -65,7 +65,8 @@ def find_start(init: str) -> Start:
     Raises:
         UserError: If it is none of these, or has no weights.
     """
-    if init in pretrained.REPOSITORIES or pretrained.is_hugging_face(init):
+    is_run = (LOGS / init / "config.json").is_file()
+    if init in pretrained.REPOSITORIES or (pretrained.is_hugging_face(init) and not is_run):
         return _released(init)
     try:
         folder = find_run(init)
