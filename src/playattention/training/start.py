@@ -59,13 +59,13 @@ def find_start(init: str) -> Start:
     """Return what a new run can begin from.
 
     Args:
-        init: gpt2, gpt2-medium, gpt2-large or gpt2-xl; a folder in the Hugging Face layout; or a
-            run, whose last checkpoint is taken.
+        init: gpt2, gpt2-medium, gpt2-large or gpt2-xl; a run, whose last checkpoint is taken; or a
+            folder in the Hugging Face layout.
 
     Raises:
         UserError: If it is none of these, or has no weights.
     """
-    is_run = (LOGS / init / "config.json").is_file()
+    is_run = Path(init).name == init and (LOGS / init / "config.json").is_file()
     if init in pretrained.REPOSITORIES or (pretrained.is_hugging_face(init) and not is_run):
         return _released(init)
     try:
