@@ -3,8 +3,12 @@
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
 
 from playattention.config import GPT2Config, GPTConfig, RunConfig, TrainConfig
+from playattention.models import pretrained
+from playattention.models.model_gpt2 import GPT2Model
 
 TEXT = "".join(
     f"{name}:\nThe {thing} is {place} the {other}.\n\n"
@@ -29,6 +33,18 @@ def text_file(own_folder: Path) -> Path:
     path = own_folder / "text.txt"
     path.write_text(TEXT, encoding="utf-8")
     return path
+
+
+def released(folder: Path, seed: int = 0, **sizes: int) -> Path:
+    """Write a small GPT-2 in the Hugging Face layout, as if others had trained it."""
+    torch.manual_seed(seed)
+    sizes = {"n_layer": 1, "n_head": 2, "n_embd": 8, "seq_size": 16, **sizes}
+    model = GPT2Model(GPT2Config(**sizes))
+    for weight in model.parameters():
+        nn.init.normal_(weight, std=0.3)
+    folder.mkdir()
+    pretrained.write(model, folder, None)
+    return folder
 
 
 @pytest.fixture(params=["gpt", "gpt2"])

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from playattention.models.kv_cache import KVCache
     from playattention.models.model_gpt import GPTModel
     from playattention.models.model_gpt2 import GPT2Model
+    from playattention.models.pretrained import from_pretrained
     from playattention.tokenizers import CharTokenizer, GPT2Tokenizer
     from playattention.training.run import load_run
 
@@ -35,6 +36,7 @@ _HOME = {
     "GPT2Tokenizer": "tokenizers",
     "GPTModel": "models.model_gpt",
     "GPT2Model": "models.model_gpt2",
+    "from_pretrained": "models.pretrained",
     "KVCache": "models.kv_cache",
     "generate": "generation",
     "stream": "generation",
@@ -53,6 +55,7 @@ __all__ = [
     "RunConfig",
     "TrainConfig",
     "UserError",
+    "from_pretrained",
     "generate",
     "load_run",
     "stream",

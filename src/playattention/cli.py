@@ -25,6 +25,9 @@ playattention {__version__}: train a Transformer, look inside, change things and
   playattention train gpt        train GPT: every attention head spelled out
   playattention train gpt2       train GPT-2: fused attention, byte-pair tokens
   playattention generate RUN     let a trained model write
+  playattention eval RUN         measure what a model has learnt
+  playattention import gpt2      make a run of GPT-2 as it was released
+  playattention export RUN       write a run as Hugging Face's transformers reads it
   playattention data NAME        put a data set in place and say what is in it
   playattention runs             list the runs in logs/
 
@@ -91,7 +94,9 @@ def _train(words: list[str]) -> None:
     if words[0].startswith("-"):
         words = [recipe_of(resume, run), *words]
     name, *rest = words
-    default = train_default(name, resume, run, _value_of("--preset", rest))
+    default = train_default(
+        name, resume, run, _value_of("--preset", rest), _value_of("--init", rest)
+    )
     _parse(type(default), rest, f"train {name}", default).run()
 
 

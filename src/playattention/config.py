@@ -181,6 +181,8 @@ class TrainConfig(Settings):
     """Steps between evaluations; each is followed by a sample and a checkpoint."""
     keep_every: int | None = Field(default=None, ge=1)
     """Also keeps the checkpoints of these steps; default: the first, the best and the last."""
+    tracker: Literal["none", "tensorboard", "wandb"] = "none"
+    """Where the numbers of log.csv and the samples go, too; both are extras to install."""
     sample_tokens: int = Field(default=300, ge=0)
     """Tokens of the sample written at each evaluation; 0: none."""
 

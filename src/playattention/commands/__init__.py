@@ -12,6 +12,9 @@ from playattention.errors import unknown
 COMMANDS = {
     "train": "playattention.commands.train:Train",
     "generate": "playattention.commands.generate:Generate",
+    "eval": "playattention.commands.eval:Eval",
+    "import": "playattention.commands.import_weights:ImportWeights",
+    "export": "playattention.commands.export:Export",
     "data": "playattention.commands.data:Data",
     "runs": "playattention.commands.runs:Runs",
 }

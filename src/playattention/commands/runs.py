@@ -36,9 +36,12 @@ class Runs:
 
 def _facts(folder: Path) -> list[str]:
     from playattention.training.report import read_log
-    from playattention.training.run import read_config, read_facts
+    from playattention.training.run import NO_TEXT, read_config, read_facts
 
-    config, facts = read_config(folder), read_facts(folder)
+    config = read_config(folder)
+    if config.data.dataset == NO_TEXT:
+        return ["(imported)", config.data.tokenizer, "0", "", "", ""]
+    facts = read_facts(folder)
     rows = read_log(folder)
     losses = [row.eval_val_loss for row in rows if row.eval_val_loss is not None]
     return [

@@ -22,6 +22,8 @@ class Train:
     """Name of the run, below logs/, or a path; a run of that name goes on."""
     resume: str | None = None
     """Run that goes on from its last checkpoint; options given beside it change it."""
+    init: str | None = None
+    """What a new run begins from: gpt2, gpt2-medium, ..., a local folder of such, or a run."""
 
     def run(self) -> None:
         """Train, then say where everything lies."""
@@ -39,6 +41,7 @@ class Train:
         """Return the run's folder, new or not, and what to tell about it."""
         from playattention.training.changes import apply_changes
         from playattention.training.run import create_run, exists, find_run, read_config
+        from playattention.training.start import check_goes_on, create_run_from, find_start
 
         told = []
         going_on = self.resume
@@ -46,7 +49,11 @@ class Train:
             going_on = self.name
         if going_on is not None:
             folder = find_run(going_on)
+            if self.init is not None:
+                check_goes_on(folder, self.init)
             told = apply_changes(folder, self.config)
+        elif self.init is not None:
+            folder = create_run_from(find_start(self.init), self.config, self.name)
         else:
             folder = create_run(self.config, self.name)
         kept = read_config(folder).train
@@ -93,7 +100,13 @@ def recipe_of(resume: str | None, run: str | None) -> str:
     return read_config(find_run(name)).model.name
 
 
-def train_default(name: str, resume: str | None, run: str | None, preset: str | None) -> Train:
+def train_default(
+    name: str,
+    resume: str | None,
+    run: str | None,
+    preset: str | None = None,
+    init: str | None = None,
+) -> Train:
     """Return what the options of `train` fall back on.
 
     Args:
@@ -101,15 +114,18 @@ def train_default(name: str, resume: str | None, run: str | None, preset: str | 
         resume: The run that must exist and goes on.
         run: The run that goes on if it exists.
         preset: A released size of GPT-2.
+        init: What a new run begins from, which gives its sizes and its tokenizer.
 
     Raises:
-        UserError: If there is no such recipe, size or run, or the run is of another recipe.
+        UserError: If there is no such recipe, size, run or start, or it is of another recipe.
     """
     config = recipe(name)
+    goes_on = False
     if resume is not None or run:
         from playattention.training.run import exists, find_run, read_config
 
         if resume is not None or exists(run or ""):
+            goes_on = True
             folder = find_run(run or "" if resume is None else resume)
             config = read_config(folder)
             if config.model.name != name:
@@ -121,11 +137,29 @@ def train_default(name: str, resume: str | None, run: str | None, preset: str | 
                 raise UserError(
                     f"preset = {preset}: {folder} goes on at its own sizes; allowed: leave it out"
                 )
+    if init is not None and not goes_on:
+        config = _as_start(config, init, preset)
     if name != "gpt2":
         return Train(config)
-    if preset is not None:
+    if preset is not None and init is None:
         config = config.model_copy(update={"model": GPT2Config.preset(preset)})
     return TrainGPT2(config)
+
+
+def _as_start(config: RunConfig, init: str, preset: str | None) -> RunConfig:
+    """Return a recipe with the sizes and the tokenizer of the weights that it begins from."""
+    from playattention.training.start import find_start
+
+    if preset is not None:
+        raise UserError(f"preset = {preset}: {init} has sizes of its own; allowed: leave it out")
+    start = find_start(init)
+    if start.model.name != config.model.name:
+        raise UserError(
+            f"train {config.model.name}: {init} holds weights of {start.model.name}; "
+            f"allowed: train {start.model.name}"
+        )
+    data = config.data.model_copy(update={"tokenizer": start.tokenizer.name})
+    return config.model_copy(update={"model": start.model, "data": data})
 
 
 def _say_what_lies_where(folder: Path) -> None:

@@ -4,17 +4,19 @@ Does not know tokenizers or splits.
 """
 
 import hashlib
-import http.client
-import os
-import urllib.request
 from pathlib import Path
 
 from playattention.data import Corpus
+from playattention.data.download import download, put_in_place, read_copy
 from playattention.errors import UserError
 
 URL = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
 SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
 HOME = Path("data", "tinyshakespeare", "input.txt")
+OTHERWISE = (
+    "`playattention data tinyshakespeare --from FILE` with a copy, or `--dataset playhouse`, which "
+    "is built in"
+)
 
 
 def load(source: Path | None = None) -> Corpus:
@@ -27,46 +29,12 @@ def load(source: Path | None = None) -> Corpus:
         UserError: If the text is not the known one, or there is neither a copy nor a network.
     """
     if source is not None or not HOME.is_file():
-        content = _download() if source is None else _read(source)
+        content = download(URL, HOME, OTHERWISE) if source is None else read_copy(source)
         _check(content, URL if source is None else f"--from {source}")
-        _put_in_place(content)
+        put_in_place(HOME, content)
     content = HOME.read_bytes()
     _check(content, str(HOME), "; delete it to download anew")
     return Corpus(name="tinyshakespeare", text=content.decode("ascii"))
-
-
-def _download() -> bytes:
-    try:
-        with urllib.request.urlopen(URL, timeout=30) as response:
-            content: bytes = response.read()
-    except (OSError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", error)
-        raise UserError(
-            f"tinyshakespeare: no copy in {HOME.parent} and the download failed ({reason}); "
-            "allowed: a network, or `playattention data tinyshakespeare --from FILE` with a copy, "
-            "or `--dataset playhouse`, which is built in"
-        ) from None
-    return content
-
-
-def _read(source: Path) -> bytes:
-    try:
-        return source.read_bytes()
-    except OSError as error:
-        raise UserError(f"--from {source}: cannot be read ({error.strerror})") from None
-
-
-def _put_in_place(content: bytes) -> None:
-    partial = HOME.with_suffix(f".{os.getpid()}.partial")
-    try:
-        HOME.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            partial.write_bytes(content)
-            partial.replace(HOME)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise UserError(f"{HOME}: cannot be written ({error.strerror})") from None
 
 
 def _check(content: bytes, origin: str, hint: str = "") -> None:

@@ -14,6 +14,7 @@ from playattention.training import checkpoint
 from playattention.training.distributed import decide, machine
 from playattention.training.optimizer import learning_rate
 from playattention.training.run import read_config, read_facts, read_machine, write_config
+from playattention.training.tracker import check_tracker
 
 CHANGEABLE = {"data.eval_tokens"}
 FIXED_IN_TRAIN = {"train.seed"}
@@ -30,6 +31,7 @@ def apply_changes(folder: Path, wanted: RunConfig) -> list[str]:
         UserError: If a setting was changed that makes another run; names it and both values.
     """
     stored = read_config(folder)
+    check_tracker(wanted.train.tracker)
     decided = wanted.updated(train=decide(wanted.train))
     if decided.data.dataset != stored.data.dataset:  # the same text may be named in other ways
         name = load_corpus(decided.data.dataset).name

@@ -23,10 +23,10 @@ from playattention.training.report import NoReport, Report, Row
 from playattention.training.run import (
     create_run,
     load_splits,
-    new_model,
     read_config,
     read_tokenizer,
 )
+from playattention.training.start import first_model
 from playattention.training.stopping import stoppable
 
 TRAIN_SHARE = 10
@@ -101,7 +101,14 @@ def _report(trainer: "Trainer", quiet: bool) -> Report | NoReport:
     if trainer.worker.rank > 0:
         return NoReport()
     step = trainer.step if trainer.begun else None
-    return Report(trainer.folder, trainer.steps, step, trainer.floor, quiet=quiet)
+    return Report(
+        trainer.folder,
+        trainer.steps,
+        step,
+        trainer.floor,
+        quiet=quiet,
+        tracker=trainer.config.train.tracker,
+    )
 
 
 def _look_up(trainer: "Trainer", report: Report | NoReport, row: Row) -> None:
@@ -144,7 +151,7 @@ class Trainer:
             self.config.train.seed,
             self.config.data.sampling,
         )
-        self.model = new_model(self.config)
+        self.model = first_model(folder, self.config)
         # What computes the loss, over the same weights; samples, of any length, take the model.
         self.forward = self.worker.place(self.model, self.config.train)
         self.optimizer = build_optimizer(self.model, self.config.train)

@@ -17,6 +17,8 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from playattention.training.tracker import open_tracker
+
 SECONDS_BETWEEN_PLOTS = 20
 
 
@@ -58,15 +60,25 @@ class Report:
             of it if None: the run has no checkpoint yet.
         floor: Entropy of the validation text in nats per token; None: not known.
         quiet: Say nothing in the terminal.
+        tracker: What else is told: "none", "tensorboard" or "wandb".
     """
 
     def __init__(
-        self, folder: Path, steps: int, step: int | None, floor: float | None, quiet: bool = False
+        self,
+        folder: Path,
+        steps: int,
+        step: int | None,
+        floor: float | None,
+        *,
+        quiet: bool = False,
+        tracker: str = "none",
     ) -> None:
         self.folder = folder
         self.floor = floor
         kept = -1 if step is None else step
-        self.rows = [row for row in read_log(folder) if row.step <= kept]
+        logged = read_log(folder)
+        self.rows = [row for row in logged if row.step <= kept]
+        self.tracker = open_tracker(tracker, folder, kept, logged[-1].step if logged else -1)
         self.console = Console(quiet=quiet, highlight=False, emoji=False, soft_wrap=True)
         self._progress = Progress(
             TextColumn("step {task.completed:,}/{task.total:,}"),
@@ -97,6 +109,7 @@ class Report:
     ) -> None:
         self._progress.stop()
         self._log.close()
+        self.tracker.close()
 
     def say(self, text: str) -> None:
         """Print a line above the progress bar."""
@@ -106,6 +119,8 @@ class Report:
         """Write a step's row and move the progress bar."""
         self.rows.append(row)
         self._writer.writerow(asdict(row))
+        known = {name: value for name, value in asdict(row).items() if value is not None}
+        self.tracker.add(known.pop("step"), known)
         if row.train_loss is not None:
             told = f"loss {row.train_loss:.3f}  {row.tokens_per_second:,.0f} tokens/s"
             self._progress.update(self._task, completed=row.step, told=told)
@@ -117,6 +132,7 @@ class Report:
         path = self.folder / "generated_samples.txt"
         with path.open("a", newline="", encoding="utf-8") as samples:
             samples.write(_headed(step, text))
+        self.tracker.add_sample(step, text)
 
     def plot(self, now: bool = False) -> None:
         """Draw the plots, unless that was done moments ago.

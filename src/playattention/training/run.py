@@ -4,15 +4,13 @@
       config.json       every setting, with what "auto" was decided to be
       tokenizer.json    the vocabulary
       corpus.json       which text, its hash, its splits, its entropy where that is known
+      origin.json       where the first weights came from, if they were not drawn: see start.py
       machine.json      where the run began
       checkpoints/      see checkpoint.py;  the other files: see report.py
 
 Does not know how training goes.
 """
 
-import json
-import os
-import shutil
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from difflib import get_close_matches
@@ -30,8 +28,13 @@ from playattention.models import build_model
 from playattention.tokenizers import Tokenizer, tokenizer_class
 from playattention.training import checkpoint
 from playattention.training.distributed import decide, machine
+from playattention.training.folder import appearing, read_json, write_json
+from playattention.training.tracker import check_tracker
 
 LOGS = Path("logs")
+
+NO_TEXT = ""
+"""The data set of a run that is weights alone, which some other program trained."""
 
 
 @dataclass(frozen=True)
@@ -114,19 +117,27 @@ def exists(name: str | Path) -> bool:
     return bool(_folders(name))
 
 
-def create_run(config: RunConfig, name: str | None = None) -> Path:
+def create_run(
+    config: RunConfig,
+    name: str | None = None,
+    tokenizer: Tokenizer | None = None,
+    origin: dict[str, Any] | None = None,
+) -> Path:
     """Lay out the folder of a new run; it appears whole.
 
     Args:
         config: What the user asked for.
         name: The folder's name below `logs/`, or a path; default: recipe, time and device.
+        tokenizer: The one that the first weights know; default: the one of the text.
+        origin: Where the first weights come from; default: they are drawn.
 
     Raises:
         UserError: If the settings do not fit the data, or the folder can't be written.
     """
+    check_tracker(config.train.tracker)
     decided = decide(config.train)
     corpus = load_corpus(config.data.dataset)
-    tokenizer = tokenizer_class(config.data.tokenizer).for_text(corpus.text)
+    tokenizer = tokenizer or tokenizer_class(config.data.tokenizer).for_text(corpus.text)
     _check_vocab_size(config, tokenizer)
     config = config.updated(
         model={"vocab_size": tokenizer.vocab_size},
@@ -134,22 +145,27 @@ def create_run(config: RunConfig, name: str | None = None) -> Path:
         train={**decided, "tokens_per_step": config.tokens_per_step},
     )
     splits = split(corpus, tokenizer, config.data, config.model.seq_size)
-    folder = _new_folder(config, name)
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
-    shutil.rmtree(partial, ignore_errors=True)  # of a killed process that had the same number
+    folder = new_folder(config, name)
     try:
-        partial.mkdir(parents=True)
-        _write_settings(partial / "config.json", config)
-        _write_json(partial / "tokenizer.json", tokenizer.state())
-        _write_json(partial / "corpus.json", asdict(_facts(corpus, splits)))
-        _write_json(partial / "machine.json", machine())
-        partial.rename(folder)
+        with appearing(folder) as partial:
+            write_files(partial, config, tokenizer, origin)
+            write_json(partial / "corpus.json", asdict(_facts(corpus, splits)))
     except OSError as error:
-        shutil.rmtree(partial, ignore_errors=True)
         if name is None and folder.exists():  # another process began in the same second
-            return create_run(config)
+            return create_run(config, None, tokenizer, origin)
         raise UserError(f"{folder}: cannot be created ({error.strerror})") from None
     return folder
+
+
+def write_files(
+    folder: Path, config: RunConfig, tokenizer: Tokenizer, origin: dict[str, Any] | None
+) -> None:
+    """Write what every run has, with a text to train on or without."""
+    _write_settings(folder / "config.json", config)
+    write_json(folder / "tokenizer.json", tokenizer.state())
+    write_json(folder / "machine.json", machine())
+    if origin is not None:
+        write_json(folder / "origin.json", origin)
 
 
 def read_config(folder: Path) -> RunConfig:
@@ -184,7 +200,7 @@ def read_tokenizer(folder: Path) -> Tokenizer:
     Raises:
         UserError: If tokenizer.json is missing or damaged.
     """
-    state = _read_json(folder / "tokenizer.json")
+    state = read_json(folder / "tokenizer.json")
     try:
         return tokenizer_class(state["name"]).from_state(state)
     except (KeyError, TypeError) as error:
@@ -195,17 +211,23 @@ def read_facts(folder: Path) -> CorpusFacts:
     """Return what a run remembers of its text.
 
     Raises:
-        UserError: If corpus.json is missing or damaged.
+        UserError: If it has none, or corpus.json is missing or damaged.
     """
+    config = read_config(folder)
+    if config.data.dataset == NO_TEXT:
+        raise UserError(
+            f"{folder}: imported weights, with no text to train on; allowed: a new run that begins "
+            f"from them: playattention train {config.model.name} --init {folder}"
+        )
     try:
-        return CorpusFacts(**_read_json(folder / "corpus.json"))
+        return CorpusFacts(**read_json(folder / "corpus.json"))
     except TypeError as error:
         raise UserError(f"{folder / 'corpus.json'}: {error}") from None
 
 
 def read_machine(folder: Path) -> dict[str, Any]:
     """Return where a run began."""
-    return _read_json(folder / "machine.json")
+    return read_json(folder / "machine.json")
 
 
 def load_splits(folder: Path, config: RunConfig, tokenizer: Tokenizer) -> Splits:
@@ -214,8 +236,8 @@ def load_splits(folder: Path, config: RunConfig, tokenizer: Tokenizer) -> Splits
     Raises:
         UserError: If the text is no longer the one that the run began with.
     """
-    corpus = load_corpus(config.data.dataset)
     facts = read_facts(folder)
+    corpus = load_corpus(config.data.dataset)
     if corpus.sha256 != facts.sha256:
         raise UserError(
             f"{corpus.name}: the text has changed since {folder} began "
@@ -245,7 +267,8 @@ def _check_vocab_size(config: RunConfig, tokenizer: Tokenizer) -> None:
         )
 
 
-def _new_folder(config: RunConfig, name: str | None) -> Path:
+def new_folder(config: RunConfig, name: str | None) -> Path:
+    """Return where a new run goes."""
     if name is not None:
         return LOGS / name if Path(name).name == name else Path(name)
     base = f"{config.model.name}_{datetime.now():%Y%m%d_%H%M%S}_{config.train.device}"
@@ -268,15 +291,3 @@ def _facts(corpus: Corpus, splits: Splits) -> CorpusFacts:
 
 def _write_settings(path: Path, config: RunConfig) -> None:
     path.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
-
-
-def _write_json(path: Path, values: dict[str, Any]) -> None:
-    path.write_text(json.dumps(values, indent=2) + "\n")
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        values: dict[str, Any] = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: missing or damaged ({error})") from None
-    return values
