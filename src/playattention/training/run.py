@@ -24,6 +24,7 @@ from torch import nn
 
 from playattention.config import RunConfig
 from playattention.data import Corpus, Splits, load_corpus, split
+from playattention.data.shard_folder import ShardFolder
 from playattention.errors import UserError
 from playattention.generation import lay_out_for_generation
 from playattention.models import build_model
@@ -36,10 +37,11 @@ LOGS = Path("logs")
 
 @dataclass(frozen=True)
 class CorpusFacts:
-    """What a run remembers of its text."""
+    """What a run remembers of its text, or of its shards."""
 
     name: str
-    characters: int
+    characters: int | None
+    """None: it lies in shards."""
     sha256: str
     train_tokens: int
     val_tokens: int
@@ -126,7 +128,7 @@ def create_run(config: RunConfig, name: str | None = None) -> Path:
     """
     decided = decide(config.train)
     corpus = load_corpus(config.data.dataset)
-    tokenizer = tokenizer_class(config.data.tokenizer).for_text(corpus.text)
+    tokenizer = corpus.tokenizer(config.data.tokenizer)
     _check_vocab_size(config, tokenizer)
     config = config.updated(
         model={"vocab_size": tokenizer.vocab_size},
@@ -217,9 +219,12 @@ def load_splits(folder: Path, config: RunConfig, tokenizer: Tokenizer) -> Splits
     corpus = load_corpus(config.data.dataset)
     facts = read_facts(folder)
     if corpus.sha256 != facts.sha256:
+        what, size = "text has", f"{facts.characters:,} characters"
+        if facts.characters is None:
+            what, size = "shards have", f"{facts.train_tokens + facts.val_tokens:,} tokens"
         raise UserError(
-            f"{corpus.name}: the text has changed since {folder} began "
-            f"({facts.characters:,} characters then, {len(corpus.text):,} now); start a new run"
+            f"{corpus.name}: the {what} changed since {folder} began "
+            f"({size} then, {corpus.size} now); start a new run"
         )
     return split(corpus, tokenizer, config.data, config.model.seq_size)
 
@@ -255,10 +260,10 @@ def _new_folder(config: RunConfig, name: str | None) -> Path:
     return folder
 
 
-def _facts(corpus: Corpus, splits: Splits) -> CorpusFacts:
+def _facts(corpus: Corpus | ShardFolder, splits: Splits) -> CorpusFacts:
     return CorpusFacts(
         name=corpus.name,
-        characters=len(corpus.text),
+        characters=len(corpus.text) if isinstance(corpus, Corpus) else None,
         sha256=corpus.sha256,
         train_tokens=len(splits.train),
         val_tokens=len(splits.val),

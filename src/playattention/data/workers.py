@@ -1,0 +1,176 @@
+"""Pieces of documents to tokens, on as many processes as wanted, in the order of the pieces.
+
+The processes are started afresh (spawn), which is safe beside threads and the same on every
+system. Each reads its pieces by itself, so little but tokens goes through the parent. Does not know
+shards.
+"""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from functools import cache
+from itertools import islice
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from playattention.data import documents_json, documents_parquet
+from playattention.data.documents import Opener, Piece, SourceFile, UnreadableError
+from playattention.errors import UserError
+from playattention.tokenizers import GPT2Tokenizer
+
+READERS = {".parquet": documents_parquet, ".jsonl": documents_json}
+"""What reads each kind of file."""
+
+AHEAD = 4
+"""Pieces per process that are begun or waiting to be taken: this bounds the memory."""
+
+
+class Encoded(NamedTuple):
+    """The tokens of a piece."""
+
+    ids: npt.NDArray[np.uint16]
+    """Each document's, after <|endoftext|>."""
+    notes: dict[str, int]
+    """What was found in the documents, of NOTES -> how often."""
+
+
+def pieces(opener: Opener, file: SourceFile) -> list[Piece]:
+    """Return a file in pieces.
+
+    Raises:
+        UserError: If it is damaged or has no texts; names it.
+    """
+    reader = READERS[PurePosixPath(file.name).suffix]
+    for pause in opener.pauses:
+        try:
+            return list(reader.pieces(opener, file))
+        except UnreadableError:
+            time.sleep(pause)
+    return list(reader.pieces(opener, file))
+
+
+def text_bytes(opener: Opener, file: SourceFile) -> int:
+    """Return about how many bytes of text a file holds.
+
+    Raises:
+        UserError: If it is damaged or has no texts; names it.
+    """
+    return READERS[PurePosixPath(file.name).suffix].text_bytes(opener, file)
+
+
+def encode(opener: Opener, piece: Piece) -> Encoded:
+    """Read a piece and return its tokens.
+
+    Raises:
+        UserError: If its file is damaged; names it.
+    """
+    notes: Counter[str] = Counter()
+
+    def note(what: str) -> None:
+        notes[what] += 1
+
+    tokenizer = _tokenizer()
+    before = np.array([tokenizer.end_of_text], dtype=np.uint16)
+    ids = [before[:0]]
+    for text in READERS[PurePosixPath(piece.file).suffix].texts(opener, piece, note):
+        if text is None:
+            note("null")
+            continue
+        if not text:
+            note("empty")
+        ids += [before, tokenizer.encode_array(text)]
+    return Encoded(np.concatenate(ids), dict(notes))
+
+
+def encode_all(
+    opener: Opener, wanted: Iterable[Piece], workers: int
+) -> Generator[tuple[Piece, Encoded], None, None]:
+    """Yield pieces with their tokens, in the order of the pieces.
+
+    Args:
+        opener: Where their files are.
+        wanted: The pieces.
+        workers: Processes that tokenize; 1: this process does it itself.
+
+    Raises:
+        UserError: If a file is damaged, or a process was killed.
+    """
+    if workers == 1:
+        for piece in wanted:
+            yield piece, encode(opener, piece)
+        return
+    waiting: deque[tuple[Piece, Future[Encoded]]] = deque()
+    left = iter(wanted)
+    with _pool(workers) as pool:
+        try:
+            while True:
+                for piece in islice(left, AHEAD * workers - len(waiting)):
+                    waiting.append((piece, pool.submit(encode, opener, piece)))
+                if not waiting:
+                    return
+                piece, future = waiting.popleft()
+                for pause in opener.pauses:
+                    if not isinstance(future.exception(), UnreadableError):
+                        break
+                    time.sleep(pause)
+                    future = pool.submit(encode, opener, piece)
+                yield piece, future.result()
+        except BrokenProcessPool:
+            raise UserError(
+                "one of the processes that tokenize was killed, perhaps for want of memory; what "
+                "is finished is kept, and the same command goes on, also with fewer --workers"
+            ) from None
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_live_with_parent)
+    try:
+        with _without_ctrl_c():  # what is ignored here is ignored by a process started here
+            for _ in range(workers):
+                pool.submit(_tokenizer)
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _without_ctrl_c() -> Iterator[None]:
+    """Ignore Ctrl-C for a moment: it reaches all processes, and it is the parent that ends them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _live_with_parent() -> None:
+    """End this process when its parent is gone: a killed one has no time to say so."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+
+    def wait() -> None:
+        if parent is not None:
+            parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+@cache
+def _tokenizer() -> GPT2Tokenizer:
+    return GPT2Tokenizer()
