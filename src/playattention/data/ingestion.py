@@ -21,7 +21,7 @@ from playattention.data.ingestion_plan import (
     write_plan,
 )
 from playattention.data.ingestion_progress import IngestionProgress
-from playattention.data.shards import Header, Position, ShardWriter
+from playattention.data.shards import Header, Position, ShardWriter, byte_lengths
 from playattention.data.workers import Encoded, encode_all, pieces
 from playattention.errors import UserError
 from playattention.tokenizers import GPT2Tokenizer
@@ -156,6 +156,8 @@ class _Cutter:
         """Tokens in all shards, with the one begun."""
         self.plan, self.out = plan, out
         self._tokenizer = GPT2Tokenizer()
+        self._end_of_text = self._tokenizer.end_of_text
+        self._lengths = byte_lengths(self._tokenizer, self._end_of_text)
         self._writer: ShardWriter | None = None
         # Of the pieces that are in the shards to their last token: one cut in two is read again.
         self._notes = Counter(finished[-1].notes if finished else {})
@@ -203,7 +205,7 @@ class _Cutter:
 
     def _begin(self) -> ShardWriter:
         path = shard_path(self.plan, self.out, len(self.finished))
-        return ShardWriter(path, self._tokenizer, self._tokenizer.end_of_text)
+        return ShardWriter(path, self._tokenizer, self._lengths, self._end_of_text)
 
     def _finish(self, position: Position | None) -> None:
         assert self._writer is not None

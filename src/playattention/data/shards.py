@@ -157,14 +157,21 @@ class ShardWriter:
     Args:
         path: Its place; until it is whole, it lies beside it under a name that starts with a dot.
         tokenizer: What made the tokens.
+        lengths: What `byte_lengths` returns of it, once for many shards.
         end_of_text: The id that begins a document; None: the text is not made of documents.
     """
 
-    def __init__(self, path: Path, tokenizer: Tokenizer, end_of_text: int | None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        tokenizer: Tokenizer,
+        lengths: npt.NDArray[np.int32],
+        end_of_text: int | None,
+    ) -> None:
         self.path = path
         self.tokens = self.documents = self.utf8_bytes = 0
         self._state = tokenizer.state()
-        self._lengths = byte_lengths(tokenizer, end_of_text)
+        self._lengths = lengths
         self._end_of_text = end_of_text
         self._sha256 = hashlib.sha256()
         # The rest of the header, with the names in it, has a block to itself.

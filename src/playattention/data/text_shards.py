@@ -14,7 +14,7 @@ from playattention.data import Corpus, Tokens, split
 from playattention.data.documents import SourceFile
 from playattention.data.ingestion_plan import Plan, alone_in, plan_before, write_plan
 from playattention.data.shard_folder import ShardFolder, open_folder
-from playattention.data.shards import ShardWriter, Split, shard_name
+from playattention.data.shards import ShardWriter, Split, byte_lengths, shard_name
 from playattention.errors import UserError
 from playattention.tokenizers import Tokenizer
 
@@ -75,6 +75,7 @@ def _are_there(before: Plan, out: Path) -> bool:
 def _write_all(plan: Plan, corpus: Corpus, tokenizer: Tokenizer, out: Path) -> int:
     """Write every shard anew and return how many there are."""
     splits = split(corpus, tokenizer, DataConfig(), seq_size=1)
+    lengths = byte_lengths(tokenizer, end_of_text=None)
     named: list[tuple[Split, Tokens]] = [("val", splits.val), ("train", splits.train)]
     parts = [
         (name, ids, first, min(first + plan.shard_tokens, len(ids)))
@@ -84,7 +85,7 @@ def _write_all(plan: Plan, corpus: Corpus, tokenizer: Tokenizer, out: Path) -> i
     for number, (name, ids, first, end) in enumerate(parts):
         path = out / shard_name(plan.name, name, number)
         try:
-            writer = ShardWriter(path, tokenizer, end_of_text=None)
+            writer = ShardWriter(path, tokenizer, lengths, end_of_text=None)
             try:
                 for begin in range(first, end, AT_ONCE):
                     writer.append(ids[np.arange(begin, min(begin + AT_ONCE, end))])
