@@ -14,6 +14,7 @@ from playattention.tokenizers import GPT2Tokenizer
 from tests.conftest import TEXT
 
 END = 50_256
+TOKENIZER = GPT2Tokenizer()
 
 DOCUMENTS = [TEXT[place : place + 97 + place % 211] for place in range(0, 6000, 60)]
 """100 of them, about 5,000 tokens."""
@@ -70,8 +71,7 @@ def write_jsonl(path: Path, texts: Sequence[str | None]) -> Path:
 
 def tokens_of(texts: Iterable[str]) -> list[int]:
     """Return the tokens of documents, plainly: each after <|endoftext|>."""
-    tokenizer = GPT2Tokenizer()
-    return [id_ for text in texts for id_ in (END, *tokenizer.encode(text))]
+    return [id_ for text in texts for id_ in (END, *TOKENIZER.encode(text))]
 
 
 def everything(tokens: ShardedTokens) -> list[int]:

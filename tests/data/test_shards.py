@@ -19,10 +19,9 @@ from playattention.data.shards import (
     shard_name,
 )
 from playattention.errors import UserError
-from playattention.tokenizers import CharTokenizer, GPT2Tokenizer, Tokenizer
-from tests.data.fineweb import END
+from playattention.tokenizers import CharTokenizer, Tokenizer
+from tests.data.fineweb import END, TOKENIZER
 
-TOKENIZER = GPT2Tokenizer()
 LENGTHS = byte_lengths(TOKENIZER, END)
 IDS = np.array([END, 464, 20450, 318, END, 1169], dtype=np.uint16)
 

@@ -4,7 +4,7 @@ A piece depends on its file alone, never on how many processes read. How each ki
 is in `documents_parquet.py` and `documents_json.py`. Does not know tokens or shards.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NamedTuple, Protocol
@@ -41,7 +41,7 @@ class SourceFile(NamedTuple):
     """Bytes."""
 
 
-class Opener(Hashable, Protocol):
+class Opener(Protocol):
     """Where the files of a source are; small, as it goes to every worker with every piece."""
 
     @property

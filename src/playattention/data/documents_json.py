@@ -61,10 +61,10 @@ def _text_of(line: bytes, note: Note) -> str | None:
     except UnicodeDecodeError:
         decoded, mended = line.decode(errors="replace"), True
     try:
-        values = json.loads(decoded)
-    except ValueError as error:
+        values = json.loads(decoded.strip())
+    except json.JSONDecodeError as error:
         hint = "" if line.endswith(b"\n") else "; half downloaded?"
-        raise UserError(f"no JSON ({error}){hint}") from None
+        raise UserError(f"no JSON ({error.msg}, column {error.colno}){hint}") from None
     if not isinstance(values, dict) or not isinstance(values.get("text", 0), str | None):
         raise UserError('allowed: an object whose "text" is a string or null')
     text: str | None = values["text"]

@@ -4,7 +4,6 @@ Bytes that are no UTF-8 become U+FFFD and are counted. pyarrow is imported when 
 """
 
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any
 
 from playattention.data.documents import (
@@ -28,14 +27,14 @@ def pieces(opener: Opener, file: SourceFile) -> Iterator[Piece]:
     Raises:
         UserError: If it is damaged or has no texts; names it.
     """
-    metadata = _parquet_file(opener, file.name).metadata
+    metadata = _metadata(opener, file.name)
     for group in range(metadata.num_row_groups):
         rows, size = metadata.row_group(group).num_rows, _text_size(metadata, group)
         weight = file.size * rows / max(metadata.num_rows, 1)
         step = rows if size <= 2 * PIECE_BYTES else max(1, rows * PIECE_BYTES // size)
         for first in range(0, rows, max(step, 1)):
-            count = min(step, rows - first)
-            yield Piece(file.name, group, first, count, weight * count / rows)
+            extent = min(step, rows - first)
+            yield Piece(file.name, group, first, extent, weight * extent / rows)
 
 
 def text_bytes(opener: Opener, file: SourceFile) -> int:
@@ -44,7 +43,7 @@ def text_bytes(opener: Opener, file: SourceFile) -> int:
     Raises:
         UserError: If it is damaged or has no texts; names it.
     """
-    metadata = _parquet_file(opener, file.name).metadata
+    metadata = _metadata(opener, file.name)
     return sum(_text_size(metadata, group) for group in range(metadata.num_row_groups))
 
 
@@ -54,22 +53,23 @@ def texts(opener: Opener, piece: Piece, note: Note) -> Iterator[str | None]:
     Raises:
         UserError: If the file is damaged; names it.
     """
-    file, group, first, count, _ = piece
-    key = (opener, file, group)
-    if not _open_rows or _open_rows[0].key != key or _open_rows[0].next > first:
-        _open_rows[:] = [_Rows(*key)]
+    rows = _rows(opener, piece)
     try:
-        for row in _open_rows[0].take(first, count):
+        for row in rows.take(piece.first, piece.extent):
             try:
                 yield row.as_py()
             except UnicodeDecodeError:
                 note("mended")
                 yield bytes(row.as_buffer()).decode(errors="replace")
-    except UserError:
-        raise
     except Exception as error:  # of pyarrow, of the disk, of the hub's client
-        _open_rows.clear()
-        raise unreadable(f"{file}, row group {group}", error) from None
+        close()
+        raise unreadable(f"{piece.file}, row group {piece.group}", error) from None
+
+
+def close() -> None:
+    """Close the file that `texts` left open, for the piece that may come after."""
+    while _open:
+        _open.pop().close()
 
 
 class _Rows:
@@ -78,10 +78,18 @@ class _Rows:
     A worker that read one part of a large row group goes on from there to its next part.
     """
 
-    def __init__(self, opener: Opener, name: str, group: int) -> None:
-        self.key = (opener, name, group)
-        self.next = 0
-        self._rows = self._read()
+    def __init__(self, opener: Opener, name: str) -> None:
+        self.key = (opener, name)
+        self.file = _open_parquet(opener, name)
+        self.begin(0)
+
+    def begin(self, group: int) -> None:
+        """Go to the first row of a group."""
+        self.group, self.next = group, 0
+        batches = self.file.iter_batches(
+            ROWS, row_groups=[group], columns=["text"], use_threads=False
+        )
+        self._rows = (row for batch in batches for row in batch.column(0))
 
     def take(self, first: int, count: int) -> Iterator[Any]:
         """Yield rows, once those before them have been passed over."""
@@ -92,20 +100,34 @@ class _Rows:
             self.next += 1
             yield next(self._rows)
 
-    def _read(self) -> Iterator[Any]:
-        opener, name, group = self.key
-        file = _parquet_file(opener, name)
-        batches = file.iter_batches(ROWS, row_groups=[group], columns=["text"], use_threads=False)
-        for batch in batches:
-            yield from batch.column(0)
+    def close(self) -> None:
+        """Close the file."""
+        self.file.close(force=True)
 
 
-_open_rows: list[_Rows] = []
-"""The row group that this process read from last, or none."""
+_open: list[_Rows] = []
+"""The file that this process read from last, or none."""
 
 
-@lru_cache(maxsize=1)  # pieces come file by file
-def _parquet_file(opener: Opener, name: str) -> Any:
+def _rows(opener: Opener, piece: Piece) -> _Rows:
+    """Return a piece's row group, at the piece's first row or before it."""
+    if not _open or _open[0].key != (opener, piece.file):
+        close()
+        _open.append(_Rows(opener, piece.file))
+    rows = _open[0]
+    if rows.group != piece.group or rows.next > piece.first:
+        rows.begin(piece.group)
+    return rows
+
+
+def _metadata(opener: Opener, name: str) -> Any:
+    file = _open_parquet(opener, name)
+    metadata = file.metadata
+    file.close(force=True)
+    return metadata
+
+
+def _open_parquet(opener: Opener, name: str) -> Any:
     try:
         import pyarrow as pa  # noqa: PLC0415 - optional
         import pyarrow.parquet as pq  # noqa: PLC0415 - optional
@@ -113,17 +135,24 @@ def _parquet_file(opener: Opener, name: str) -> Any:
         raise UserError(
             f"{name}: parquet files need pyarrow: pip install 'playattention[fineweb]'"
         ) from None
+    handle = None
     try:
+        handle = opener.open(name)
         # As a stream: pyarrow would otherwise hold a row group's whole column, however large.
-        file = pq.ParquetFile(opener.open(name), buffer_size=READ_BYTES, pre_buffer=False)
+        file = pq.ParquetFile(handle, buffer_size=READ_BYTES, pre_buffer=False)
         schema = file.schema_arrow
     except Exception as error:  # of pyarrow, of the disk, of the hub's client
+        if handle is not None:
+            handle.close()
         raise unreadable(name, error) from None
-    if "text" not in schema.names:
-        raise UserError(f"{name}: has no column 'text'; it has {', '.join(schema.names)}")
-    kind = schema.field("text").type
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-        raise UserError(f"{name}: its column 'text' is of type {kind}; allowed: string")
+    kind = schema.field("text").type if "text" in schema.names else None
+    if kind is None or not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        handle.close()
+        raise UserError(
+            f"{name}: has no column 'text'; it has {', '.join(schema.names)}"
+            if kind is None
+            else f"{name}: its column 'text' is of type {kind}; allowed: string"
+        )
     return file
 
 

@@ -11,14 +11,14 @@ import signal
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from itertools import islice
 from pathlib import PurePosixPath
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,8 @@ from playattention.data import documents_json, documents_parquet
 from playattention.data.documents import Opener, Piece, SourceFile, UnreadableError
 from playattention.errors import UserError
 from playattention.tokenizers import GPT2Tokenizer
+
+T = TypeVar("T")
 
 READERS = {".parquet": documents_parquet, ".jsonl": documents_json}
 """What reads each kind of file."""
@@ -51,12 +53,7 @@ def pieces(opener: Opener, file: SourceFile) -> list[Piece]:
         UserError: If it is damaged or has no texts; names it.
     """
     reader = READERS[PurePosixPath(file.name).suffix]
-    for pause in opener.pauses:
-        try:
-            return list(reader.pieces(opener, file))
-        except UnreadableError:
-            time.sleep(pause)
-    return list(reader.pieces(opener, file))
+    return _patiently(opener, lambda: list(reader.pieces(opener, file)))
 
 
 def text_bytes(opener: Opener, file: SourceFile) -> int:
@@ -65,7 +62,8 @@ def text_bytes(opener: Opener, file: SourceFile) -> int:
     Raises:
         UserError: If it is damaged or has no texts; names it.
     """
-    return READERS[PurePosixPath(file.name).suffix].text_bytes(opener, file)
+    reader = READERS[PurePosixPath(file.name).suffix]
+    return _patiently(opener, lambda: reader.text_bytes(opener, file))
 
 
 def encode(opener: Opener, piece: Piece) -> Encoded:
@@ -106,8 +104,11 @@ def encode_all(
         UserError: If a file is damaged, or a process was killed.
     """
     if workers == 1:
-        for piece in wanted:
-            yield piece, encode(opener, piece)
+        try:
+            for piece in wanted:
+                yield piece, _patiently(opener, partial(encode, opener, piece))
+        finally:
+            documents_parquet.close()
         return
     waiting: deque[tuple[Piece, Future[Encoded]]] = deque()
     left = iter(wanted)
@@ -119,17 +120,33 @@ def encode_all(
                 if not waiting:
                     return
                 piece, future = waiting.popleft()
-                for pause in opener.pauses:
-                    if not isinstance(future.exception(), UnreadableError):
-                        break
-                    time.sleep(pause)
-                    future = pool.submit(encode, opener, piece)
-                yield piece, future.result()
+                yield piece, _result(pool, opener, piece, future)
         except BrokenProcessPool:
             raise UserError(
                 "one of the processes that tokenize was killed, perhaps for want of memory; what "
                 "is finished is kept, and the same command goes on, also with fewer --workers"
             ) from None
+
+
+def _result(
+    pool: ProcessPoolExecutor, opener: Opener, piece: Piece, future: Future[Encoded]
+) -> Encoded:
+    begun = [future]
+
+    def attempt() -> Encoded:
+        return (begun.pop() if begun else pool.submit(encode, opener, piece)).result()
+
+    return _patiently(opener, attempt)
+
+
+def _patiently(opener: Opener, attempt: Callable[[], T]) -> T:
+    """Try again, after a pause, what was out of reach."""
+    for pause in opener.pauses:
+        try:
+            return attempt()
+        except UnreadableError:
+            time.sleep(pause)
+    return attempt()
 
 
 @contextmanager
