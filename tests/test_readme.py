@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from playattention import cli
+from playattention.commands.data import Data
 from playattention.commands.generate import Generate
 from playattention.commands.train import Train
 
@@ -35,6 +36,8 @@ def test_every_command_of_the_readme_is_understood(
 
     monkeypatch.setattr(Train, "run", run)
     monkeypatch.setattr(Generate, "run", run)
+    if "fineweb-edu" in command or "--shards" in command:  # run on small data: test_docs.py
+        monkeypatch.setattr(Data, "run", run)
     words = shlex.split(command)[1:]
     if "--help" in words:
         with pytest.raises(SystemExit) as stop:

@@ -25,10 +25,10 @@ AT_EACH_WRITE = """
 import json, os, signal, sys
 from pathlib import Path
 from playattention.data import documents_json, documents_parquet, fineweb_edu
-from playattention.data.workers import _tokenizer
+from playattention.data.workers import gpt2
 
 documents_json.PIECE_BYTES = documents_parquet.PIECE_BYTES = 2000
-_tokenizer()
+gpt2()
 import pyarrow.parquet
 
 def life(number):

@@ -232,7 +232,7 @@ def test_a_folder_is_a_data_set_with_two_splits(tmp_path: Path):
     assert folder.name == str(tmp_path.resolve())
     assert everything(folder.val) == list(range(50))
     assert everything(folder.train) == [*range(100), *range(30)]
-    assert folder.size == "180 tokens"
+    assert folder.length == 180
     splits = split(folder, folder.tokenizer("gpt2"), DataConfig(), seq_size=49)
     assert (len(splits.train), len(splits.val), splits.floor) == (130, 50, None)
 

@@ -110,7 +110,7 @@ class Data:
 
 def _describe_text(corpus: Corpus, name: str) -> None:
     distinct = "".join(sorted(set(corpus.text)))
-    print(f"{corpus.name}: {corpus.size}, {len(distinct)} distinct")
+    print(f"{corpus.name}: {corpus.length:,} characters, {len(distinct)} distinct")
     print(f"sha256 {corpus.sha256}\ncharacters {distinct!r}")
     if corpus.entropy is not None:
         cut = int(0.9 * len(corpus.text))
@@ -122,7 +122,7 @@ def _describe_text(corpus: Corpus, name: str) -> None:
 
 def _describe_shards(folder: ShardFolder, verify: bool) -> None:
     made_by = folder.state["name"]
-    print(f"{folder.name}: {folder.size} of {made_by}\nsha256 {folder.sha256}")
+    print(f"{folder.name}: {folder.length:,} tokens of {made_by}\nsha256 {folder.sha256}")
     for what, tokens in (("training", folder.train), ("validation", folder.val)):
         headers = [shard.header for shard in tokens.shards if shard.header is not None]
         told = f"{what}: {len(tokens):,} tokens in {len(tokens.shards):,} shards"

@@ -52,9 +52,9 @@ class Corpus:
         return hashlib.sha256(self.text.encode()).hexdigest()
 
     @property
-    def size(self) -> str:
-        """How much it is, in words."""
-        return f"{len(self.text):,} characters"
+    def length(self) -> int:
+        """How many characters it has."""
+        return len(self.text)
 
     def tokenizer(self, name: str) -> Tokenizer:
         """Return the tokenizer of this name that a run on the text uses.

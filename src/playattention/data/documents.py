@@ -88,6 +88,8 @@ def local_files(folder: Path) -> list[SourceFile]:
     Raises:
         UserError: If there are none, or one looks as if it were not all there.
     """
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; allowed: one with .parquet or .jsonl files")
     found = []
     try:
         for path in sorted(folder.rglob("*")):
@@ -104,7 +106,7 @@ def local_files(folder: Path) -> list[SourceFile]:
     except OSError as error:
         raise UserError(f"{folder}: cannot be read ({error.strerror})") from None
     if not found:
-        raise UserError(f"{folder}: no documents; allowed: a folder with .parquet or .jsonl files")
+        raise UserError(f"{folder}: no documents; allowed: .parquet or .jsonl files there or below")
     return found
 
 

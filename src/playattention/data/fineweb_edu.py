@@ -8,7 +8,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from playattention.data.documents import LocalFolder, Opener, SourceFile, local_files
 from playattention.data.ingestion import ingest
@@ -53,6 +53,14 @@ class HubRepository:
         return file  # an fsspec file, which has what IO has
 
 
+class _Source(NamedTuple):
+    opener: Opener
+    files: list[SourceFile]
+    revision: str | None
+    expected: int | None
+    """About how many tokens it has; None: not known."""
+
+
 def load() -> ShardFolder:
     """Return the shards in `data/fineweb-edu/`.
 
@@ -95,28 +103,21 @@ def make(
         IngestionStoppedError: If the user pressed Ctrl-C; what is finished is kept.
     """
     _check(shard_tokens, max_tokens, workers)
-    opener: Opener
-    expected: int | None
-    revision: str | None
-    if source is not None:
-        folder = source / _folder_of(subset) if subset else source
-        folder = folder if folder.is_dir() else source
-        files, revision, opener = local_files(folder), None, LocalFolder(folder.resolve())
-        expected = sum(text_bytes(opener, file) for file in files) // LEAST_BYTES_PER_TOKEN
-    else:
+    if source is None:
         subset = subset or "sample-10BT"
-        files, revision = _hub_files(subset, out)
-        opener, expected = HubRepository(revision), SAMPLES.get(subset)
+        found = _on_hub(subset, out)
+    else:
+        found = _at_hand(subset, source)
     plan = Plan(
         name=NAME,
         tokenizer=GPT2Tokenizer.name,
         shard_tokens=shard_tokens,
         max_tokens=max_tokens,
         subset=subset,
-        revision=revision,
-        files=files,
+        revision=found.revision,
+        files=found.files,
     )
-    ingest(plan, opener, out, workers or cores(), expected, quiet=quiet)
+    ingest(plan, found.opener, out, workers or cores(), found.expected, quiet=quiet)
     return open_folder(out, NAME if out == HOME else None)
 
 
@@ -154,14 +155,32 @@ def _folder_of(subset: str) -> str:
     raise unknown("subset", subset, [*SAMPLES, "default", "a crawl such as CC-MAIN-2024-10"])
 
 
-def _hub_files(subset: str, out: Path) -> tuple[list[SourceFile], str]:
+def _at_hand(subset: str | None, folder: Path) -> _Source:
+    """Return the files of a folder, or those of a subset where it is a copy of the repository."""
+    if subset is not None and (folder / _folder_of(subset)).is_dir():
+        folder = folder / _folder_of(subset)
+    files, opener = local_files(folder), LocalFolder(folder.resolve())
+    size = sum(text_bytes(opener, file) for file in files)
+    return _Source(opener, files, None, size // LEAST_BYTES_PER_TOKEN)
+
+
+def _on_hub(subset: str, out: Path) -> _Source:
     """Return a subset's files and the revision they are of.
 
     What was begun goes on with the revision it was begun with, whatever the hub has by then.
     """
     folder, before = _folder_of(subset), read_plan(out)
     if before is not None and before.revision is not None and before.subset == subset:
-        return before.files, before.revision
+        files, revision = before.files, before.revision
+    else:
+        files, revision = _listed(folder)
+    if not files:
+        raise UserError(f"subset = {subset}: no parquet files in {folder} of {REPOSITORY}")
+    return _Source(HubRepository(revision), files, revision, SAMPLES.get(subset))
+
+
+def _listed(folder: str) -> tuple[list[SourceFile], str]:
+    """Ask the hub for the files of a folder and for their revision."""
     try:
         from huggingface_hub import HfApi, RepoFile  # noqa: PLC0415 - optional, slow to import
     except ImportError:
@@ -185,6 +204,4 @@ def _hub_files(subset: str, out: Path) -> tuple[list[SourceFile], str]:
             f"{NAME}: the hub cannot be read ({reason}); allowed: a network, or --from DIR with "
             "parquet or JSON-lines files at hand"
         ) from None
-    if not files:
-        raise UserError(f"subset = {subset}: no parquet files in {folder} of {REPOSITORY}")
     return sorted(files), revision

@@ -22,9 +22,8 @@ from playattention.data.ingestion_plan import (
 )
 from playattention.data.ingestion_progress import IngestionProgress
 from playattention.data.shards import Header, Position, ShardWriter, byte_lengths
-from playattention.data.workers import Encoded, encode_all, pieces
+from playattention.data.workers import Encoded, encode_all, gpt2, pieces
 from playattention.errors import UserError
-from playattention.tokenizers import GPT2Tokenizer
 
 BYTES_PER_TOKEN = 2
 """Of a shard."""
@@ -155,7 +154,7 @@ class _Cutter:
         self.total = _total(finished)
         """Tokens in all shards, with the one begun."""
         self.plan, self.out = plan, out
-        self._tokenizer = GPT2Tokenizer()
+        self._tokenizer = gpt2()
         self._end_of_text = self._tokenizer.end_of_text
         self._lengths = byte_lengths(self._tokenizer, self._end_of_text)
         self._writer: ShardWriter | None = None

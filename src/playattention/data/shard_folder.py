@@ -94,9 +94,9 @@ class ShardFolder:
         return hashlib.sha256(json.dumps([self.state, known]).encode()).hexdigest()
 
     @property
-    def size(self) -> str:
-        """How much it is, in words."""
-        return f"{len(self.train) + len(self.val):,} tokens"
+    def length(self) -> int:
+        """How many tokens it has."""
+        return len(self.train) + len(self.val)
 
     def tokenizer(self, name: str) -> Tokenizer:
         """Return the tokenizer that made the tokens.

@@ -17,6 +17,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import cache, partial
 from itertools import islice
+from multiprocessing.synchronize import Event
 from pathlib import PurePosixPath
 from typing import NamedTuple, TypeVar
 
@@ -44,6 +45,12 @@ class Encoded(NamedTuple):
     """Each document's, after <|endoftext|>."""
     notes: dict[str, int]
     """What was found in the documents, of NOTES -> how often."""
+
+
+@cache
+def gpt2() -> GPT2Tokenizer:
+    """Return this process's tokenizer: to read its vocabulary takes a moment."""
+    return GPT2Tokenizer()
 
 
 def pieces(opener: Opener, file: SourceFile) -> list[Piece]:
@@ -77,10 +84,12 @@ def encode(opener: Opener, piece: Piece) -> Encoded:
     def note(what: str) -> None:
         notes[what] += 1
 
-    tokenizer = _tokenizer()
+    tokenizer = gpt2()
     before = np.array([tokenizer.end_of_text], dtype=np.uint16)
     ids = [before[:0]]
     for text in READERS[PurePosixPath(piece.file).suffix].texts(opener, piece, note):
+        if _stop and _stop[0].is_set():
+            break  # nobody waits for the rest
         if text is None:
             note("null")
             continue
@@ -152,13 +161,17 @@ def _patiently(opener: Opener, attempt: Callable[[], T]) -> T:
 @contextmanager
 def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_live_with_parent)
+    stop = context.Event()
+    pool = ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_live_with_parent, initargs=(stop,)
+    )
     try:
         with _without_ctrl_c():  # what is ignored here is ignored by a process started here
             for _ in range(workers):
-                pool.submit(_tokenizer)
+                pool.submit(gpt2)
         yield pool
     finally:
+        stop.set()
         pool.shutdown(cancel_futures=True)
 
 
@@ -175,8 +188,13 @@ def _without_ctrl_c() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _live_with_parent() -> None:
+_stop: list[Event] = []
+"""What tells this process, if it is a worker, that its work is no longer wanted."""
+
+
+def _live_with_parent(stop: Event) -> None:
     """End this process when its parent is gone: a killed one has no time to say so."""
+    _stop.append(stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
 
@@ -186,8 +204,3 @@ def _live_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=wait, daemon=True).start()
-
-
-@cache
-def _tokenizer() -> GPT2Tokenizer:
-    return GPT2Tokenizer()

@@ -219,12 +219,13 @@ def load_splits(folder: Path, config: RunConfig, tokenizer: Tokenizer) -> Splits
     corpus = load_corpus(config.data.dataset)
     facts = read_facts(folder)
     if corpus.sha256 != facts.sha256:
-        what, size = "text has", f"{facts.characters:,} characters"
         if facts.characters is None:
             what, size = "shards have", f"{facts.train_tokens + facts.val_tokens:,} tokens"
+        else:
+            what, size = "text has", f"{facts.characters:,} characters"
         raise UserError(
             f"{corpus.name}: the {what} changed since {folder} began "
-            f"({size} then, {corpus.size} now); start a new run"
+            f"({size} then, {corpus.length:,} now); start a new run"
         )
     return split(corpus, tokenizer, config.data, config.model.seq_size)
 
