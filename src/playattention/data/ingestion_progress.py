@@ -52,7 +52,7 @@ class IngestionProgress:
             disable=not self._console.is_terminal or quiet,
             transient=True,
         )
-        self._task = self._bar.add_task("shards", total=1.0, told="")
+        self._task = self._bar.add_task("shards", total=1.0, told="starting")
         self._began = self._said = self._looked = time.monotonic()
         self._warned = False
 
