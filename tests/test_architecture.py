@@ -144,10 +144,8 @@ START_UP = ["cli", "commands.train", "config", "data", "data.tinyshakespeare", "
 @pytest.mark.parametrize("module", START_UP)
 def test_what_the_start_up_needs_does_not_import_torch(module: str):
     """Importing torch takes seconds, which `--help` must not."""
-    code = (
-        f"import sys, playattention.{module}\n"
-        "print(sorted({'torch', 'matplotlib', 'transformers'} & set(sys.modules)))"
-    )
+    heavy = {"torch", "matplotlib", "transformers", "pyarrow", "huggingface_hub"}
+    code = f"import sys, playattention.{module}\nprint(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 

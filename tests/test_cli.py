@@ -139,7 +139,8 @@ MISTAKES = {
     r"batch_size x seq_size = 12 x 64 = 768; nearest: 768 or 1536",
     # Texts.
     "train gpt --dataset tinyshakespear": r"unknown data set 'tinyshakespear' \(did you mean "
-    r"'tinyshakespeare'\?\); allowed: playhouse, tinyshakespeare, the path of a text file",
+    r"'tinyshakespeare'\?\); allowed: playhouse, tinyshakespeare, fineweb-edu, the path of a "
+    r"text file, or of a folder of shards",
     "train gpt --dataset empty": r"empty: the file is empty; allowed: UTF-8 text",
     "train gpt --dataset binary": r"binary: a binary file \(a zero byte at 2\); allowed: .*",
     "train gpt --dataset latin": r"latin: not UTF-8 \(byte 0xe9 at 3\); allowed: UTF-8 text",
@@ -151,7 +152,7 @@ MISTAKES = {
     "train gpt --dataset text.txt --tokenizer chr": r"unknown tokenizer 'chr' \(did you mean "
     r"'char'\?\); allowed: char, gpt2",
     "data nothing": r"unknown data set 'nothing'; allowed: playhouse, .*",
-    "data text.txt --from copy": r"--from copy: only tinyshakespeare takes a copy",
+    "data text.txt --from copy": r"--from copy: only tinyshakespeare and fineweb-edu take a source",
     # Runs that are not there.
     "train gpt --resume nothing": r"run 'nothing': no folder with a config.json there or in logs/; "
     r"allowed: a run that `playattention runs` lists, or a path",

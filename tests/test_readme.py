@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from playattention import cli
+from playattention.commands.data import Data
 from playattention.commands.eval import Eval
 from playattention.commands.export import Export
 from playattention.commands.generate import Generate
@@ -42,6 +43,8 @@ def test_every_command_of_the_readme_is_understood(
         monkeypatch.setattr(command_class, "run", run)
     # Weights that are not at hand: only their sizes are asked for before training.
     monkeypatch.setattr(pretrained, "read_config", GPT2Config.preset)
+    if "fineweb-edu" in command or "--shards" in command:  # run on small data: test_docs.py
+        monkeypatch.setattr(Data, "run", run)
     words = shlex.split(command)[1:]
     if "--help" in words:
         with pytest.raises(SystemExit) as stop:

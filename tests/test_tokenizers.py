@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -282,3 +283,40 @@ def test_a_damaged_vocabulary_file_is_refused(
     path.write_bytes(content)
     with pytest.raises(UserError, match=rf"{file}: damaged"):
         GPT2Tokenizer()
+
+
+# GPT-2's ids as an array.
+
+
+@given(text=st.text(alphabet=st.characters(codec="utf-8")) | st.text(" \n\tab1'.é漢", max_size=200))
+def test_the_array_of_a_text_holds_its_ids(text: str):
+    tokenizer = gpt2()
+    ids = tokenizer.encode_array(text)
+    assert ids.dtype == np.uint16
+    assert ids.tolist() == tokenizer.encode(text)
+
+
+def test_half_a_surrogate_pair_is_replaced_in_the_array_too():
+    assert gpt2().encode_array("a \ud800 b").tolist() == gpt2().encode("a \ufffd b")
+
+
+@given(
+    text=st.text(" \n\u3000\x1cab'.1", max_size=80),
+    long=st.integers(1, 6),
+)
+def test_a_text_cut_at_long_runs_of_blanks_has_the_ids_of_the_whole(text: str, long: int):
+    """Against tiktoken itself, with a run of so many blanks taken for a long one."""
+    whole = gpt2()._encoding.encode_ordinary(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tokenizers, "LONG_TEXT", long)
+        assert gpt2().encode(text) == whole
+        assert gpt2().encode_array(text).tolist() == whole
+
+
+@pytest.mark.parametrize("blank", [" ", "\n", "\u3000"])
+def test_a_million_blanks_in_a_row_are_encoded(blank: str):
+    """tiktoken's own search for words overflows its stack there."""
+    text = f"a{blank * 1_200_000}b"
+    ids = gpt2().encode(text)
+    assert gpt2().decode(ids) == text
+    assert gpt2().encode_array(text).tolist() == ids

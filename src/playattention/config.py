@@ -123,7 +123,7 @@ class DataConfig(Settings):
     """Which text is read, and how it becomes windows of tokens."""
 
     dataset: Annotated[str, arg(prefix_name=False)] = "tinyshakespeare"
-    """A registered data set, or the path of a text file."""
+    """A registered data set, or the path of a text file or of a folder of shards."""
     tokenizer: Annotated[str, arg(prefix_name=False)] = "char"
     """How text becomes token ids: char or gpt2."""
     train_val_split: float = Field(default=0.9, gt=0.0, lt=1.0)

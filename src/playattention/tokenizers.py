@@ -4,10 +4,14 @@ Does not know data sets or models; a tokenizer is saved with each run as a small
 """
 
 import hashlib
+import re
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+import numpy as np
+import numpy.typing as npt
 import tiktoken
 from tiktoken.load import data_gym_to_mergeable_bpe_ranks
 
@@ -18,6 +22,12 @@ GPT2_FILES = {
     "encoder.json": "196139668be63f3b5d6574427317ae82f612a97c5d1cdaf36ed2256dbf636783",
 }
 """GPT-2's vocabulary and the SHA-256 of each file, which tiktoken expects too."""
+
+LONG_TEXT = 100_000
+"""Characters; tiktoken's search for words overflows its stack at a million blanks in a row."""
+
+# Unicode's White_Space, as tiktoken's `\s`: Python's own has four control characters more.
+BLANKS = re.compile("[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
 
 
 class Tokenizer(Protocol):
@@ -146,7 +156,29 @@ class GPT2Tokenizer:
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text; "<|endoftext|>" in it is text like any other."""
-        return self._encoding.encode_ordinary(text)
+        if len(text) <= LONG_TEXT:
+            return self._encoding.encode_ordinary(text)
+        ids: list[int] = []
+        for part, is_one_word in _cut_at_long_blanks(text):
+            if is_one_word:
+                ids += self._encoding._encode_single_piece(part)  # it has no public name
+            else:
+                ids += self._encoding.encode_ordinary(part)
+        return ids
+
+    def encode_array(self, text: str) -> npt.NDArray[np.uint16]:
+        """Return the ids of a text as an array: no Python number is made for each of them."""
+        numbers, word = self._encoding.encode_to_numpy, self._encoding._encode_single_piece
+        try:
+            if len(text) <= LONG_TEXT:
+                return numbers(text, disallowed_special=()).astype(np.uint16)
+            parts = [
+                np.array(word(part)) if is_one_word else numbers(part, disallowed_special=())
+                for part, is_one_word in _cut_at_long_blanks(text)
+            ]
+        except UnicodeEncodeError:  # half of a surrogate pair, for which encode() has a way
+            return np.array(self.encode(text), dtype=np.uint16)
+        return np.concatenate(parts).astype(np.uint16)
 
     def decode(self, ids: list[int]) -> str:
         """Return the text of ids.
@@ -183,6 +215,21 @@ def _check_ids(ids: list[int], vocab_size: int) -> None:
     for position, id_ in enumerate(ids):
         if not 0 <= id_ < vocab_size:
             raise UserError(f"id {id_} at position {position}; allowed: 0 to {vocab_size - 1}")
+
+
+def _cut_at_long_blanks(text: str) -> Iterator[tuple[str, bool]]:
+    """Yield a text in parts whose ids are those of the whole, and whether a part is one "word".
+
+    GPT-2's pattern takes a run of blanks as one word, but for its last blank where more follows.
+    """
+    begin = 0
+    for run in BLANKS.finditer(text):
+        end = run.end() if run.end() == len(text) else run.end() - 1
+        if end - run.start() >= LONG_TEXT:
+            yield text[begin : run.start()], False
+            yield text[run.start() : end], True
+            begin = end
+    yield text[begin:], False
 
 
 def gpt2_file(name: str) -> bytes:

@@ -78,7 +78,8 @@ def test_what_is_neither_name_nor_file_is_told_with_what_is_allowed(missing: str
     with pytest.raises(UserError) as caught:
         load_corpus(missing)
     assert str(caught.value) == (
-        f"unknown data set {missing!r}; allowed: {', '.join(DATASETS)}, the path of a text file"
+        f"unknown data set {missing!r}; allowed: {', '.join(DATASETS)}, the path of a text file, "
+        "or of a folder of shards"
     )
 
 

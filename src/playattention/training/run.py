@@ -22,6 +22,7 @@ from torch import nn
 
 from playattention.config import RunConfig
 from playattention.data import Corpus, Splits, load_corpus, split
+from playattention.data.shard_folder import ShardFolder
 from playattention.errors import UserError
 from playattention.generation import lay_out_for_generation
 from playattention.models import build_model
@@ -39,10 +40,11 @@ NO_TEXT = ""
 
 @dataclass(frozen=True)
 class CorpusFacts:
-    """What a run remembers of its text."""
+    """What a run remembers of its text, or of its shards."""
 
     name: str
-    characters: int
+    characters: int | None
+    """None: it lies in shards."""
     sha256: str
     train_tokens: int
     val_tokens: int
@@ -137,7 +139,8 @@ def create_run(
     check_tracker(config.train.tracker)
     decided = decide(config.train)
     corpus = load_corpus(config.data.dataset)
-    tokenizer = tokenizer or tokenizer_class(config.data.tokenizer).for_text(corpus.text)
+    found = corpus.tokenizer(config.data.tokenizer)
+    tokenizer = tokenizer or found
     _check_vocab_size(config, tokenizer)
     config = config.updated(
         model={"vocab_size": tokenizer.vocab_size},
@@ -239,9 +242,13 @@ def load_splits(folder: Path, config: RunConfig, tokenizer: Tokenizer) -> Splits
     facts = read_facts(folder)
     corpus = load_corpus(config.data.dataset)
     if corpus.sha256 != facts.sha256:
+        if facts.characters is None:
+            what, size = "shards have", f"{facts.train_tokens + facts.val_tokens:,} tokens"
+        else:
+            what, size = "text has", f"{facts.characters:,} characters"
         raise UserError(
-            f"{corpus.name}: the text has changed since {folder} began "
-            f"({facts.characters:,} characters then, {len(corpus.text):,} now); start a new run"
+            f"{corpus.name}: the {what} changed since {folder} began "
+            f"({size} then, {corpus.length:,} now); start a new run"
         )
     return split(corpus, tokenizer, config.data, config.model.seq_size)
 
@@ -278,10 +285,10 @@ def new_folder(config: RunConfig, name: str | None) -> Path:
     return folder
 
 
-def _facts(corpus: Corpus, splits: Splits) -> CorpusFacts:
+def _facts(corpus: Corpus | ShardFolder, splits: Splits) -> CorpusFacts:
     return CorpusFacts(
         name=corpus.name,
-        characters=len(corpus.text),
+        characters=len(corpus.text) if isinstance(corpus, Corpus) else None,
         sha256=corpus.sha256,
         train_tokens=len(splits.train),
         val_tokens=len(splits.val),

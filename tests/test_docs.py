@@ -1,0 +1,82 @@
+"""What the pages about data say can be done is done here, with small data and small models."""
+
+import hashlib
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from playattention import cli
+from playattention.data import tinyshakespeare
+from playattention.training import report
+from tests.conftest import TEXT
+from tests.data.fineweb import DOCUMENTS, write_parquet
+
+ROOT = Path(__file__).parents[1]
+SMALL = """
+--model.n-layer 1 --model.n-head 1 --model.n-embd 8 --model.seq-size 16 --train.batch-size 2
+--train.tokens-per-step 32 --train.steps 2 --train.warmup-steps 1 --train.sample-tokens 2
+--train.device cpu --train.threads 1 --data.eval-tokens 100
+"""
+
+
+def commands(page: str, heading: str = "") -> list[str]:
+    """Return the commands of a page, or of one of its sections; not those that need the hub."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    part = re.search(rf"^## {heading}\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
+    lines = [
+        line
+        for block in re.findall(r"```sh\n(.*?)```", part[1] if heading else text, re.DOTALL)
+        for line in block.splitlines()
+    ]
+    return [
+        line.split("#")[0].strip()
+        for line in lines
+        if line.startswith("playattention ") and "from the hub" not in line
+    ]
+
+
+@pytest.fixture
+def small_data(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the commands name, small."""
+    for folder in ("parquet", "DIR"):
+        write_parquet(own_folder / folder / "000.parquet", DOCUMENTS * 30, rows_in_group=500)
+    (own_folder / "my.txt").write_text(TEXT * 20)
+    home = own_folder / tinyshakespeare.HOME
+    home.parent.mkdir(parents=True)
+    home.write_text(TEXT)
+    monkeypatch.setattr(tinyshakespeare, "SHA256", hashlib.sha256(TEXT.encode()).hexdigest())
+    theirs = own_folder / "edu_fineweb10B"
+    theirs.mkdir()
+    for name in ("edufineweb_val_000000.npy", "edufineweb_train_000001.npy"):
+        np.save(theirs / name, np.arange(1000, dtype=np.uint16))
+    monkeypatch.setattr(report, "draw_plots", lambda *_: None)
+
+
+@pytest.mark.parametrize(
+    ("page", "heading", "at_least"),
+    [("docs/data.md", "", 8), ("README.md", "Ten billion tokens", 4)],
+)
+def test_every_command_about_data_does_what_it_says(
+    page: str, heading: str, at_least: int, small_data: None, capsys
+):
+    """In the order of the page, as one needs what another made."""
+    threads = torch.get_num_threads()
+    told = commands(page, heading)
+    assert len(told) >= at_least
+    for command in told:
+        words = shlex.split(command)[1:]
+        words += SMALL.split() if words[0] == "train" else []
+        assert cli.main(words) == 0, (command, capsys.readouterr().err)
+    torch.set_num_threads(threads)
+
+
+def test_every_option_that_the_page_on_data_names_exists(capsys):
+    named = set(re.findall(r"`(--[a-z][\w.-]*)", (ROOT / "docs/data.md").read_text()))
+    with pytest.raises(SystemExit):
+        cli.main(["data", "--help"])
+    assert len(named) >= 6
+    assert named - set(re.findall(r"--[a-z][\w.-]*", capsys.readouterr().out)) == set()
