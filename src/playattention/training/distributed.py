@@ -5,17 +5,16 @@ Does not know models or data. Every "auto" is decided here, once, and kept with 
 
 import os
 import platform
-import re
 import shutil
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from playattention.config import TrainConfig
 from playattention.errors import UserError
+from playattention.training.readings import processor
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ def machine() -> dict[str, Any]:
     """Return the facts of this machine that may change a run's last bits or its speed."""
     return {
         "system": platform.platform(),
-        "processor": _processor(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "python": platform.python_version(),
@@ -109,13 +108,3 @@ def _has_compiler() -> bool:
     """Tell whether torch.compile can build its C++ kernels."""
     names = [os.environ.get("CXX"), "g++", "clang++", "c++", "cl"]
     return any(shutil.which(name) for name in names if name)
-
-
-def _processor() -> str:
-    """Return the processor's name, which Python itself does not tell on Linux."""
-    try:
-        facts = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return platform.processor()
-    name = re.search(r"^model name\s*: (.*)$", facts, re.MULTILINE)
-    return name[1] if name else platform.processor()

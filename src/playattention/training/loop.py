@@ -23,6 +23,7 @@ from playattention.generation import generate
 from playattention.training import checkpoint
 from playattention.training.distributed import start_worker
 from playattention.training.optimizer import build_optimizer, learning_rate
+from playattention.training.readings import Meter
 from playattention.training.report import Report, Row
 from playattention.training.run import (
     create_run,
@@ -72,9 +73,10 @@ def resume(folder: Path, *, quiet: bool = False) -> None:
     trainer = Trainer(folder)
     begun = bool(checkpoint.saved_steps(folder))
     step = trainer.step if begun else None
+    meter = Meter(trainer.worker.device)
     with (
         checkpoint.saving(folder),
-        Report(folder, trainer.steps, step, trainer.floor, quiet=quiet) as report,
+        Report(folder, trainer.steps, step, trainer.floor, quiet=quiet, meter=meter) as report,
         _stoppable(report.say) as stopped,
     ):
         if not begun:

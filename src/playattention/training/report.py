@@ -17,6 +17,8 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from playattention.training.readings import Meter
+
 SECONDS_BETWEEN_PLOTS = 20
 
 
@@ -58,10 +60,18 @@ class Report:
             of it if None: the run has no checkpoint yet.
         floor: Entropy of the validation text in nats per token; None: not known.
         quiet: Say nothing in the terminal.
+        meter: Reads the device for the progress bar; None: it shows the steps alone.
     """
 
     def __init__(
-        self, folder: Path, steps: int, step: int | None, floor: float | None, quiet: bool = False
+        self,
+        folder: Path,
+        steps: int,
+        step: int | None,
+        floor: float | None,
+        *,
+        quiet: bool = False,
+        meter: Meter | None = None,
     ) -> None:
         self.folder = folder
         self.floor = floor
@@ -72,12 +82,17 @@ class Report:
             TextColumn("step {task.completed:,}/{task.total:,}"),
             BarColumn(bar_width=None),
             TextColumn("{task.fields[told]}"),
+            TextColumn("{task.fields[device]}"),
             TimeRemainingColumn(compact=True),
             console=self.console,
             disable=not self.console.is_terminal or quiet,
             transient=True,
         )
-        self._task = self._progress.add_task("training", total=steps, completed=step or 0, told="")
+        # Read only where the bar is seen.
+        self._meter = None if self._progress.disable else meter
+        self._task = self._progress.add_task(
+            "training", total=steps, completed=step or 0, told="", device=""
+        )
         self._plotted_at = -math.inf
         self._keep_samples(kept)
 
@@ -108,7 +123,8 @@ class Report:
         self._writer.writerow(asdict(row))
         if row.train_loss is not None:
             told = f"loss {row.train_loss:.3f}  {row.tokens_per_second:,.0f} tokens/s"
-            self._progress.update(self._task, completed=row.step, told=told)
+            device = self._meter.told() if self._meter else ""
+            self._progress.update(self._task, completed=row.step, told=told, device=device)
         if row.eval_val_loss is not None:
             self._tell(row)
 
