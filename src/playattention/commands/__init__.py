@@ -14,6 +14,9 @@ COMMANDS = {
     "generate": "playattention.commands.generate:Generate",
     "data": "playattention.commands.data:Data",
     "runs": "playattention.commands.runs:Runs",
+    "plan": "playattention.commands.plan:Plan",
+    "ladder": "playattention.commands.ladder:Ladder",
+    "gpu": "playattention.commands.gpu:Gpu",
 }
 
 
