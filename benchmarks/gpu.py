@@ -158,6 +158,7 @@ def _speed_and_memory(
 ) -> dict[str, Any]:
     on_cuda = device.type == "cuda"
     before = torch.cuda.memory_allocated(device) if on_cuda else 0
+    torch._dynamo.reset()  # it compiles a function for so many sizes and then no more
     step = Step(config, device)
     for _ in range(3):
         step()
@@ -202,6 +203,7 @@ def correctness(sizes: Sizes, device: torch.device, steps: int) -> dict[str, Any
     for name, changes in formats.items():
         settings = TrainConfig(batch_size=8, device=device.type)
         config = RunConfig(model=sizes.curve, train=settings).updated(train={**plain, **changes})
+        torch._dynamo.reset()
         step = Step(config, device)
         losses = [step() for _ in range(steps)]
         found[name] = {"losses": losses}

@@ -8,6 +8,7 @@ import pytest
 
 from playattention import cli
 from playattention.commands.generate import Generate
+from playattention.commands.ladder import Ladder
 from playattention.commands.train import Train
 
 ROOT = Path(__file__).parents[1]
@@ -35,6 +36,7 @@ def test_every_command_of_the_readme_is_understood(
 
     monkeypatch.setattr(Train, "run", run)
     monkeypatch.setattr(Generate, "run", run)
+    monkeypatch.setattr(Ladder, "run", run)
     words = shlex.split(command)[1:]
     if "--help" in words:
         with pytest.raises(SystemExit) as stop:
@@ -47,7 +49,7 @@ def test_every_command_of_the_readme_is_understood(
 
 def test_every_option_that_the_readme_names_exists(capsys: pytest.CaptureFixture[str]) -> None:
     named = set(re.findall(r"`(--[a-z][\w.-]*)", README))
-    for words in (["train", "gpt", "--help"], ["train", "gpt2", "--help"]):
+    for words in (["train", "gpt", "--help"], ["plan", "gpt2", "--help"], ["gpu", "--help"]):
         with pytest.raises(SystemExit):
             cli.main(words)
     known = set(re.findall(r"--[a-z][\w.-]*", capsys.readouterr().out))

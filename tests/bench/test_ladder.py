@@ -109,6 +109,7 @@ def test_a_slow_rung_stops_after_three_steps(monkeypatch: pytest.MonkeyPatch):
 
 @pytest.mark.slow
 @pytest.mark.skipif(decide(TrainConfig(compile="on"))["compile"] == "off", reason="no C++ compiler")
+@pytest.mark.filterwarnings("default")  # the compiler's own
 def test_the_whole_ladder_with_compiled_rungs():
     rows, _ = climb()
     assert [row.switch for row in rows][2] == "torch.compile"

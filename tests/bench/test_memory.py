@@ -143,11 +143,13 @@ def test_the_counted_tensors_are_what_the_allocator_gave():
 
 @pytest.mark.slow
 @pytest.mark.skipif(decide(TrainConfig(compile="on"))["compile"] == "off", reason="no C++ compiler")
+@pytest.mark.filterwarnings("default")  # the compiler's own
 @pytest.mark.parametrize("autocast", ["off", "bf16"])
 @pytest.mark.parametrize("checkpointing", [False, True], ids=["kept", "checkpointing"])
 def test_the_plan_of_a_compiled_step(autocast: str, checkpointing: bool):
     """Compiled code keeps the same activations, and neither copies nor log-softmax."""
     for model in (GPTConfig(**SIZES["wordy"]), GPT2Config(**SIZES["wordy"])):
+        torch._dynamo.reset()
         config = run(model, autocast=autocast, compile="on", grad_checkpointing=checkpointing)
         step = Step(config, CPU)
         step()

@@ -20,6 +20,7 @@ from playattention.bench.plan import (
     tokens_per_second,
 )
 from playattention.bench.sizes import flops_per_token, weights
+from playattention.bench.trace import trace
 from playattention.config import GPT2Config, GPTConfig, RunConfig, TrainConfig
 from playattention.errors import UserError
 from playattention.training import checkpoint, recipe
@@ -170,3 +171,19 @@ def test_the_time_follows_from_a_share_of_the_peak():
     assert speed / 8 == pytest.approx(468_000, rel=0.01)
     assert flops_per_token(model.model) == 6 * 123_532_032 + 12 * 12 * 768 * 1024
     assert sum(weights(model.model).values()) == 124_475_904
+
+
+@pytest.mark.parametrize("kind", [GPTConfig, GPT2Config])
+@pytest.mark.parametrize("batch_size", [2, 24])
+def test_a_whole_run_takes_the_memory_that_was_planned(kind: Any, batch_size: int, text_file):
+    """Steps, evaluations, samples and checkpoints: with a small batch evaluating takes most."""
+    config = RunConfig(
+        model=kind(n_embd=64, n_head=2, n_layer=2, seq_size=64),
+        data={"dataset": str(text_file), "tokenizer": "char", "eval_tokens": 400},
+        train=TrainConfig(
+            steps=2, batch_size=batch_size, eval_every=2, sample_tokens=2, device="cpu"
+        ),
+    )
+    run = config.updated(model={"vocab_size": len(set(text_file.read_text()))})
+    took = trace(lambda: train(config, quiet=True)).peak
+    assert took == pytest.approx(needed(decided(run, LAPTOP), LAPTOP).total, rel=0.1)

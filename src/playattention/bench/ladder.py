@@ -118,6 +118,7 @@ class Ladder:
         tokens = config.train.batch_size * config.model.seq_size
         settings = climbed(config.updated(train={"tokens_per_step": tokens}), GROUND)
         below: _Standing | None = None
+        torch._dynamo.reset()  # it compiles a function for so many sizes and then no more
         for rung in RUNGS:
             if reason := missing(rung, settings, self.device):
                 yield Missing(rung.name, reason)

@@ -67,21 +67,31 @@ def evaluation_peak(config: RunConfig, *, gpu: bool, devices: int = 1) -> Moment
 
     Args: as of `peak`. It runs uncompiled, and with small micro-batches it needs more than a step.
     """
-    windows = max(1, EVALUATION_TOKENS // config.model.seq_size)
+    tokens = min(EVALUATION_TOKENS, config.data.eval_tokens)
+    windows = max(1, tokens // config.model.seq_size)
     tokens = windows * config.model.seq_size
     evaluated = config.updated(
         train={"batch_size": windows, "tokens_per_step": tokens, "compile": "off"}
     )
     step = _Step(evaluated, gpu=gpu, devices=devices)
-    scores = FLOAT32 * tokens * config.model.vocab_size
-    return replace(
-        step.moments()[1],
+    act, known = step.act, step.moments()[1]
+    scores = FLOAT32 * act.tokens * config.model.vocab_size
+    loss = replace(
+        known,
         name="an evaluation's loss",
         activations=0,
         # The log-softmax, and the scores cast to float32 or, without padding rows, in one piece.
-        logits=step.act.logits + (2 if step.act.mixed or step.act.is_gpt2 else 1) * scores,
-        working=step.act.named_embeddings + 2 * step.act.stream,
+        logits=act.logits + (2 if act.mixed or act.is_gpt2 else 1) * scores,
+        working=act.named_embeddings + 2 * act.stream,
     )
+    block = replace(
+        known,
+        name="an evaluation's feed-forward layer",
+        activations=0,
+        logits=act.logits,  # of the batch before
+        working=act.named_embeddings + 6 * act.stream + 8 * act.result,
+    )
+    return max(loss, block, key=lambda moment: moment.total)
 
 
 class _Step:

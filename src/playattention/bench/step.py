@@ -37,7 +37,11 @@ class Step:
             _checkpoint_blocks(self.model)
         self.optimizer = build_optimizer(self.model, config.train)
         compiled = config.train.compile == "on"
-        self.forward: Callable[..., Any] = torch.compile(self.model) if compiled else self.model
+        # For these sizes alone: after other sizes in the same process, as a ladder or a test has
+        # them and a run has not, the compiler would otherwise make code for sizes that vary.
+        self.forward: Callable[..., Any] = (
+            torch.compile(self.model, dynamic=False) if compiled else self.model
+        )
         # Only fp16 is so narrow that small gradients vanish: the others need no scaling.
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.train.autocast == "fp16")
         shape = (config.train.batch_size, config.model.seq_size)
