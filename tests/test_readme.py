@@ -12,6 +12,7 @@ from playattention.commands.eval import Eval
 from playattention.commands.export import Export
 from playattention.commands.generate import Generate
 from playattention.commands.import_weights import ImportWeights
+from playattention.commands.ladder import Ladder
 from playattention.commands.train import Train
 from playattention.config import GPT2Config
 from playattention.models import pretrained
@@ -39,7 +40,7 @@ def test_every_command_of_the_readme_is_understood(
     def run(self: object) -> None:
         started.append(self)
 
-    for command_class in (Train, Generate, Eval, ImportWeights, Export):
+    for command_class in (Train, Generate, Eval, ImportWeights, Export, Ladder):
         monkeypatch.setattr(command_class, "run", run)
     # Weights that are not at hand: only their sizes are asked for before training.
     monkeypatch.setattr(pretrained, "read_config", GPT2Config.preset)
@@ -57,7 +58,7 @@ def test_every_command_of_the_readme_is_understood(
 
 def test_every_option_that_the_readme_names_exists(capsys: pytest.CaptureFixture[str]) -> None:
     named = set(re.findall(r"`(--[a-z][\w.-]*)", README))
-    for words in (["train", "gpt", "--help"], ["train", "gpt2", "--help"]):
+    for words in (["train", "gpt", "--help"], ["plan", "gpt2", "--help"], ["gpu", "--help"]):
         with pytest.raises(SystemExit):
             cli.main(words)
     known = set(re.findall(r"--[a-z][\w.-]*", capsys.readouterr().out))

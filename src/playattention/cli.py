@@ -9,6 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 import tyro
@@ -19,6 +20,8 @@ from playattention.commands import Command, StoppedError, command_class
 from playattention.errors import UserError, unknown
 from playattention.training import RECIPES
 
+FROM_A_RECIPE = ("plan", "ladder")
+"""Commands whose options fall back on a recipe: their modules have `default(recipe, preset)`."""
 HELP = f"""\
 playattention {__version__}: train a Transformer, look inside, change things and see
 
@@ -30,6 +33,9 @@ playattention {__version__}: train a Transformer, look inside, change things and
   playattention export RUN       write a run as Hugging Face's transformers reads it
   playattention data NAME        put a data set in place and say what is in it
   playattention runs             list the runs in logs/
+  playattention plan RECIPE      what a training needs and how long it takes, before it starts
+  playattention ladder RECIPE    what each speed switch brings on this machine
+  playattention gpu              what the GPU is doing, and what the figures mean
 
 Each takes --help. A first try, without the internet:
   playattention train gpt --dataset playhouse
@@ -79,6 +85,8 @@ def _run(words: list[str]) -> None:
     kind = command_class(name)
     if name == "train":
         _train(rest)
+    elif name in FROM_A_RECIPE:
+        _from_a_recipe(name, rest)
     else:
         _parse(kind, rest, name).run()
 
@@ -98,6 +106,15 @@ def _train(words: list[str]) -> None:
         name, resume, run, _value_of("--preset", rest), _value_of("--init", rest)
     )
     _parse(type(default), rest, f"train {name}", default).run()
+
+
+def _from_a_recipe(name: str, words: list[str]) -> None:
+    """Run a command that takes a recipe's settings; GPT-2's, where no recipe is named."""
+    module = import_module(f"playattention.commands.{name}")
+    unnamed = not words or words[0].startswith("-")
+    chosen, rest = ("gpt2", words) if unnamed else (words[0], words[1:])
+    default = module.default(chosen, _value_of("--preset", rest))
+    _parse(type(default), rest, f"{name} {chosen}", default).run()
 
 
 def _value_of(option: str, words: list[str]) -> str | None:

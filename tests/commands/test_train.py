@@ -89,6 +89,7 @@ def test_an_option_of_the_command_line_reaches_the_run(text_file: Path):
 def test_a_preset_sets_the_sizes_of_a_released_model(text_file: Path, monkeypatch):
     text_file.write_text(TEXT * 6)
     monkeypatch.setattr(loop, "resume", lambda _: None)
+    monkeypatch.setattr("playattention.training.readings.main_memory", lambda: 2**40)
     assert main(["train", "gpt2", "--preset", "gpt2-medium", "--dataset", "text.txt"]) == 0
     (folder,) = Path("logs").iterdir()
     model = read_config(folder).model
@@ -248,6 +249,28 @@ def test_a_text_that_has_changed_is_one_line(run: Path, capsys):
     Path("text.txt").write_text(TEXT + "More.")
     assert main(["train", "--resume", "a"]) == 2
     assert "text.txt: the text has changed since logs/a began " in refused(capsys)
+
+
+# Memory.
+
+
+def test_a_training_that_can_not_fit_is_refused_before_it_begins(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys
+):
+    """With the need, what there is and what would fit; no folder is made, nothing is changed."""
+    before = (run / "config.json").read_bytes()
+    monkeypatch.setattr("playattention.training.readings.main_memory", lambda: 2**30)
+    assert train("--run", "new", "--model.n-embd", "2048", "--model.n-layer", "24") == 2
+    assert re.fullmatch(
+        r"batch_size = 2: a step needs about 1\d\.\d GiB, and this machine has 1\.0 GiB; allowed: "
+        r"a smaller model, or a larger device",
+        refused(capsys),
+    )
+    assert [path.name for path in Path("logs").iterdir()] == ["a"]
+    monkeypatch.setattr("playattention.training.readings.main_memory", lambda: 2**10)
+    assert main(["train", "gpt", "--resume", "a", "--train.steps", "8"]) == 2
+    assert "this machine has 0.0 GiB" in refused(capsys)
+    assert (run / "config.json").read_bytes() == before
 
 
 # Endings.

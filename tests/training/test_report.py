@@ -5,6 +5,7 @@ import io
 import re
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 
 import matplotlib.image
 import pytest
@@ -299,3 +300,43 @@ def test_rows_of_the_log_are_the_rows_that_were_plotted(gpt_config: RunConfig, m
     for rows in (plotted[-1], plotted[-2]):
         assert [asdict(row) for row in rows] == [asdict(row) for row in read_log(folder)]
     assert len(log_rows(folder)) == len(plotted[-1]) == 5
+
+
+# The progress bar.
+
+
+def shown(monkeypatch: pytest.MonkeyPatch, told: str, step: int = 12_345) -> str:
+    """Return the last state of the bar in a terminal of 80 columns, without its colours."""
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm")
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stdout", terminal)
+    meter = SimpleNamespace(told=lambda: told)
+    with Report(FOLDER, 19_073, None, None, meter=meter) as report:
+        report.add(Row(step, 10.234, None, None, None, 1e-3, 0.5, 2.0, 1_234_567.0))
+        report._progress.refresh()
+    plain = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", terminal.getvalue())
+    return next(line for line in re.split(r"[\r\n]+", plain) if f"{step:,}/" in line)
+
+
+def test_the_bar_shows_the_devices_memory_and_utilisation(monkeypatch: pytest.MonkeyPatch):
+    line = shown(monkeypatch, "61.3/79.6 GiB 97%")
+    assert "12,345/19,073" in line
+    assert "loss 10.234  1,234,567 tokens/s" in line
+    assert "61.3/79.6 GiB 97%" in line
+    assert len(line.rstrip()) <= 80
+
+
+def test_without_a_reading_the_bar_shows_the_steps_alone(monkeypatch: pytest.MonkeyPatch):
+    assert "loss 10.234" in shown(monkeypatch, "")
+    assert "GiB" not in shown(monkeypatch, "")
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_the_device_is_not_read_where_no_bar_is_seen(quiet: bool):
+    def told() -> str:
+        raise AssertionError("read")
+
+    meter = SimpleNamespace(told=told)
+    with Report(FOLDER, 10, None, None, quiet=quiet, meter=meter) as report:
+        report.add(ROWS[1])

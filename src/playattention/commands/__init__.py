@@ -17,6 +17,9 @@ COMMANDS = {
     "export": "playattention.commands.export:Export",
     "data": "playattention.commands.data:Data",
     "runs": "playattention.commands.runs:Runs",
+    "plan": "playattention.commands.plan:Plan",
+    "ladder": "playattention.commands.ladder:Ladder",
+    "gpu": "playattention.commands.gpu:Gpu",
 }
 
 

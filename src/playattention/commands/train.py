@@ -1,5 +1,6 @@
 """`playattention train`: a new run, or one that goes on."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
@@ -43,6 +44,7 @@ class Train:
         from playattention.training.run import create_run, exists, find_run, read_config
         from playattention.training.start import check_goes_on, create_run_from, find_start
 
+        _refuse_what_can_not_fit(self.config)
         told = []
         going_on = self.resume
         if going_on is None and self.name and exists(self.name):
@@ -160,6 +162,31 @@ def _as_start(config: RunConfig, init: str, preset: str | None) -> RunConfig:
         )
     data = config.data.model_copy(update={"tokenizer": start.tokenizer.name})
     return config.model_copy(update={"model": start.model, "data": data})
+
+
+def _refuse_what_can_not_fit(config: RunConfig) -> None:
+    """Tell before anything is allocated that a training needs more memory than there is.
+
+    Raises:
+        UserError: With what would fit.
+    """
+    import torch
+
+    from playattention.bench import plan
+    from playattention.training.distributed import decide, pick_device
+    from playattention.training.readings import main_memory
+
+    device = pick_device(config.train.device)
+    devices = int(os.environ.get("WORLD_SIZE", "1"))  # as torchrun sets it
+    if device.type == "cuda":
+        memory = torch.cuda.get_device_properties(device).total_memory
+        target = plan.Target("this GPU", memory, gpu=True, has_bf16=True, devices=devices)
+    else:
+        here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        memory = main_memory() // here
+        target = plan.Target("this machine", memory, gpu=False, has_bf16=False, devices=devices)
+    decided = config.updated(train=decide(config.train))
+    plan.check_fits(plan.decided(decided, target), target)
 
 
 def _say_what_lies_where(folder: Path) -> None:

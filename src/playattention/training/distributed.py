@@ -6,14 +6,12 @@ each. Does not know data or checkpoints. Every "auto" is decided here, once, and
 
 import os
 import platform
-import re
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -30,6 +28,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from playattention.config import TrainConfig
 from playattention.errors import UserError
+from playattention.training.readings import processor
 
 Value = TypeVar("Value")
 
@@ -253,7 +252,7 @@ def machine() -> dict[str, Any]:
     """Return the facts of this machine that may change a run's last bits or its speed."""
     return {
         "system": platform.platform(),
-        "processor": _processor(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "ranks": ranks(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
@@ -267,13 +266,3 @@ def _has_compiler() -> bool:
     """Tell whether torch.compile can build its C++ kernels."""
     names = [os.environ.get("CXX"), "g++", "clang++", "c++", "cl"]
     return any(shutil.which(name) for name in names if name)
-
-
-def _processor() -> str:
-    """Return the processor's name, which Python itself does not tell on Linux."""
-    try:
-        facts = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return platform.processor()
-    name = re.search(r"^model name\s*: (.*)$", facts, re.MULTILINE)
-    return name[1] if name else platform.processor()

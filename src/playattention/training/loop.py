@@ -19,6 +19,7 @@ from playattention.generation import generate
 from playattention.training import checkpoint
 from playattention.training.distributed import adding_up, joined, on_first, start_worker
 from playattention.training.optimizer import build_optimizer, learning_rate
+from playattention.training.readings import Meter
 from playattention.training.report import NoReport, Report, Row
 from playattention.training.run import (
     create_run,
@@ -108,6 +109,7 @@ def _report(trainer: "Trainer", quiet: bool) -> Report | NoReport:
         trainer.floor,
         quiet=quiet,
         tracker=trainer.config.train.tracker,
+        meter=Meter(trainer.worker.device),
     )
 
 

@@ -17,6 +17,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from playattention.training.readings import Meter
 from playattention.training.tracker import open_tracker
 
 SECONDS_BETWEEN_PLOTS = 20
@@ -61,6 +62,7 @@ class Report:
         floor: Entropy of the validation text in nats per token; None: not known.
         quiet: Say nothing in the terminal.
         tracker: What else is told: "none", "tensorboard" or "wandb".
+        meter: Reads the device for the progress bar; None: it shows the steps alone.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Report:
         *,
         quiet: bool = False,
         tracker: str = "none",
+        meter: Meter | None = None,
     ) -> None:
         self.folder = folder
         self.floor = floor
@@ -84,12 +87,17 @@ class Report:
             TextColumn("step {task.completed:,}/{task.total:,}"),
             BarColumn(bar_width=None),
             TextColumn("{task.fields[told]}"),
+            TextColumn("{task.fields[device]}"),
             TimeRemainingColumn(compact=True),
             console=self.console,
             disable=not self.console.is_terminal or quiet,
             transient=True,
         )
-        self._task = self._progress.add_task("training", total=steps, completed=step or 0, told="")
+        # Read only where the bar is seen.
+        self._meter = None if self._progress.disable else meter
+        self._task = self._progress.add_task(
+            "training", total=steps, completed=step or 0, told="", device=""
+        )
         self._plotted_at = -math.inf
         self._keep_samples(kept)
 
@@ -123,7 +131,8 @@ class Report:
         self.tracker.add(known.pop("step"), known)
         if row.train_loss is not None:
             told = f"loss {row.train_loss:.3f}  {row.tokens_per_second:,.0f} tokens/s"
-            self._progress.update(self._task, completed=row.step, told=told)
+            device = self._meter.told() if self._meter else ""
+            self._progress.update(self._task, completed=row.step, told=told, device=device)
         if row.eval_val_loss is not None:
             self._tell(row)
 

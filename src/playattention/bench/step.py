@@ -1,0 +1,103 @@
+"""One training step of any settings, alone: what the ladder times and the plan is checked against.
+
+As in `training/loop.py`, without a run around it: random tokens, no files.
+"""
+
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from playattention.config import RunConfig
+from playattention.models import build_model
+from playattention.training.optimizer import build_optimizer
+
+FORMATS = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Step:
+    """A model with its optimizer and one batch, ready for step after step.
+
+    Args:
+        config: The run; `train.autocast` and `train.compile` decided, not "auto".
+        device: Where.
+    """
+
+    def __init__(self, config: RunConfig, device: torch.device) -> None:
+        self.config, self.device = config, device
+        torch.manual_seed(config.train.seed)
+        torch.set_float32_matmul_precision("high" if config.train.tf32 else "highest")
+        with device:  # made where it is used
+            self.model = build_model(config.model)
+        if config.train.grad_checkpointing:
+            _checkpoint_blocks(self.model)
+        self.optimizer = build_optimizer(self.model, config.train)
+        compiled = config.train.compile == "on"
+        # For these sizes alone: after other sizes in the same process, as a ladder or a test has
+        # them and a run has not, the compiler would otherwise make code for sizes that vary.
+        self.forward: Callable[..., Any] = (
+            torch.compile(self.model, dynamic=False) if compiled else self.model
+        )
+        # Only fp16 is so narrow that small gradients vanish: the others need no scaling.
+        self.scaler = torch.amp.GradScaler(device.type, enabled=config.train.autocast == "fp16")
+        shape = (config.train.batch_size, config.model.seq_size)
+        self.idx, self.targets = (
+            torch.randint(config.model.vocab_size, shape, device=device) for _ in range(2)
+        )
+
+    def __call__(self) -> float:
+        """Do one step, to its very end also on a GPU, and return the loss."""
+        loss = torch.zeros((), device=self.device)
+        accum = self.config.grad_accum
+        for _ in range(accum):
+            with self._autocast():
+                _, batch_loss = self.forward(self.idx, self.targets)
+            share = batch_loss / accum
+            self.scaler.scale(share).backward()
+            loss += share.detach()
+        self.scaler.unscale_(self.optimizer)
+        clip = self.config.train.grad_clip or math.inf
+        nn.utils.clip_grad_norm_(self.model.parameters(), clip)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad()
+        return loss.item()  # waits for a GPU's work before it: the update follows in the same queue
+
+    def held(self) -> int:
+        """Return the bytes that live between steps: weights, masks, moments, the batch."""
+        moments = [value for state in self.optimizer.state.values() for value in state.values()]
+        tensors = [
+            *self.model.parameters(),
+            *self.model.buffers(),
+            *moments,
+            self.idx,
+            self.targets,
+        ]
+        return sum(tensor.nbytes for tensor in tensors)
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        name = self.config.train.autocast
+        if name not in FORMATS:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=FORMATS[name])
+
+
+class _Checkpointed(nn.Module):
+    """A block that forgets its activations and computes them again backwards."""
+
+    def __init__(self, block: nn.Module) -> None:
+        super().__init__()
+        self.block = block
+
+    def forward(self, x: torch.Tensor, cache: object = None) -> Any:
+        return checkpoint(self.block, x, cache, use_reentrant=False)
+
+
+def _checkpoint_blocks(model: nn.Module) -> None:
+    blocks = model.get_submodule("blocks")
+    for name, block in list(blocks.named_children()):
+        blocks.register_module(name, _Checkpointed(block))
