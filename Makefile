@@ -22,7 +22,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c co
 
 run: $(VENV)/run.done
 	$(BIN)/playattention train gpt --dataset playhouse \
-	    --model.seq-size 128 --train.steps 1600 --train.learning-rate 3e-3 --train.eval-every 400
+	    --model.seq-size 128 --train.steps 2200 --train.learning-rate 3e-3 --train.eval-every 550
 	@echo "(once in each terminal, before the commands above: source $(BIN)/activate)"
 
 test: lint

@@ -14,7 +14,7 @@ from playattention.data.playhouse_pens import Choice, Reader, Value, Writer
 from playattention.data.playhouse_rules import annotate
 from playattention.data.playhouse_words import NAMES
 
-SHA256 = "34d892cf9ed33b5a16c41ee7c9b9974dd84db782c035662d11e4a788684fa589"
+SHA256 = "8110be590ef40c6a255b8f492d7dd744eff2ddd953e3c26fcfd99830bd863f5f"
 
 
 class Recorder(Reader):

@@ -9,7 +9,7 @@ import pytest
 
 from playattention.data.playhouse import write
 from playattention.data.playhouse_rules import annotate, judge
-from playattention.data.playhouse_words import NAMES, THINGS
+from playattention.data.playhouse_words import NAMES, TOPICS
 
 REACH = 128
 HEADING = re.compile(r"^([A-Z][a-z]+):$", re.MULTILINE)
@@ -52,7 +52,7 @@ def test_whoever_is_addressed_at_the_end_speaks_next(corpus: str) -> None:
         if named and named[1] in NAMES:
             addressed += 1
             assert speaker == named[1]
-    assert 0.4 < addressed / len(found) < 0.6
+    assert 0.5 < addressed / len(found) < 0.65
 
 
 def test_the_noun_of_a_question_comes_back(corpus: str) -> None:
@@ -62,9 +62,10 @@ def test_the_noun_of_a_question_comes_back(corpus: str) -> None:
     for (_, body), (_, answer) in pairwise(found):
         if body.endswith("?"):
             asked += 1
-            (noun,) = [word for word in re.findall(r"\w+", body.split("\n")[-1]) if word in THINGS]
-            assert re.search(rf"\b{noun}\b", answer)
-    assert 0.2 < asked / len(found) < 0.3
+            (noun,) = re.findall(r"\*(\w+)\*", body.split("\n")[-1])
+            assert noun in TOPICS
+            assert f"*{noun}*" in answer
+    assert 0.45 < asked / len(found) < 0.55
 
 
 def test_verbs_agree_with_thou_and_you(corpus: str) -> None:
@@ -147,7 +148,7 @@ def test_spans_point_at_the_words_that_the_rules_are_about(text: str) -> None:
             assert text.rindex("[Enter ", 0, cue[0]) > text.rindex("\n", 0, cue[0])
         elif rule == "question":
             assert decides == decided
-            assert decides in THINGS
+            assert decides in TOPICS
         elif rule == "agreement":
             assert ({decides.lower()} & {"thou", "you"}) != ({decided} & {"thou", "you"})
             assert {decides.lower(), decided} & (THOU_VERBS | YOU_VERBS)
@@ -183,13 +184,13 @@ def test_cues_are_within_reach_but_for_who_is_on_stage(corpus: str) -> None:
 
 SCENE = """SCENE. The mill, at noon.
 
-[Enter Osric and Beatrix]
+[Enter Tobias and Beatrix]
 
-Osric:
-Where is the lantern, Beatrix?
+Tobias:
+Where is the *Lantern*, Beatrix?
 
 Beatrix:
-Seek the lantern beneath the willow.
+Seek the *Lantern* beneath the willow.
 
 [Exit Beatrix]
 
@@ -228,7 +229,7 @@ def test_gibberish_obeys_nothing() -> None:
     assert verdict.share < 0.01
 
 
-@pytest.mark.parametrize("text", ["", "\n\n", "no blank line", SCENE.partition("Osric:")[0]])
+@pytest.mark.parametrize("text", ["", "\n\n", "no blank line", SCENE.partition("Tobias:")[0]])
 def test_a_text_without_speeches_has_share_0(text: str) -> None:
     assert judge(text).speeches == ()
     assert judge(text).share == 0.0
@@ -238,9 +239,9 @@ def test_a_text_without_speeches_has_share_0(text: str) -> None:
     ("right", "wrong", "broken"),
     [
         ("", "", set()),
-        ("Beatrix:\nSeek", "Osric:\nSeek", {"address"}),
-        ("the lantern be", "the sword be", {"question"}),
-        ("and Beatrix]", "and Felix]", {"stage"}),
+        ("Beatrix:\nSeek", "Tobias:\nSeek", {"address"}),
+        ("Seek the *Lantern*", "Seek the *Mirror*", {"question"}),
+        ("and Beatrix]", "and Dulcie]", {"stage"}),
     ],
 )
 def test_each_rule_is_judged_by_itself(right: str, wrong: str, broken: set[str]) -> None:
@@ -265,19 +266,19 @@ def test_who_has_left_may_not_speak_before_entering_again(after: str, kept: bool
 
 
 def test_all_have_left_after_exeunt() -> None:
-    *_, last = judge(f"{SCENE}[Exeunt]\n\nOsric:\nI am still here.\n\n").speeches
+    *_, last = judge(f"{SCENE}[Exeunt]\n\nTobias:\nI am still here.\n\n").speeches
     assert last.kept == {"stage": False}
 
 
 def test_the_stage_is_not_judged_before_it_is_known() -> None:
-    middle = SCENE.partition("Beatrix]\n\n")[2] + "[Enter Felix]\n\nHester:\nAlas!\n\n"
+    middle = SCENE.partition("Beatrix]\n\n")[2] + "[Enter Dulcie]\n\nHester:\nAlas!\n\n"
     verdict = judge(middle)
     assert verdict.counts == {"address": (1, 1), "question": (1, 1), "stage": (0, 0)}
     assert verdict.share == 1.0
 
 
 def test_a_speech_cut_off_at_either_end_is_not_judged_but_binds_the_next() -> None:
-    text = "lantern, Beatrix?\n\nOsric:\nSeek the lantern.\n\nBeatrix:\nAl"
+    text = "*Lantern*, Beatrix?\n\nTobias:\nSeek the *Lantern*.\n\nBeatrix:\nAl"
     (judged,) = judge(text).speeches
-    assert between(text, judged.extent) == "Osric:\nSeek the lantern."
+    assert between(text, judged.extent) == "Tobias:\nSeek the *Lantern*."
     assert judged.kept == {"address": False, "question": True}

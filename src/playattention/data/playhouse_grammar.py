@@ -5,84 +5,21 @@ It does not know whether its pen writes or reads, nor which words there are.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache, partial
 from typing import NamedTuple
 
 from playattention.data import playhouse_words as words
-from playattention.data.playhouse_pens import Choice, Extent, Pen
-
-
-class Template(NamedTuple):
-    """A sentence with blanks: its fixed beginning, then each slot with the text after it."""
-
-    kind: str
-    lead: str
-    slots: tuple[tuple[str, str], ...]
-    form: str  # "thou" or "you" if it addresses someone so, else ""
-    agreeing: tuple[Extent, ...]  # pronoun and verb, where the lead has them
-
-
-def _compile(kind: str, source: str) -> Iterator[Template]:
-    """Read a template as the lexicon writes it, in every form of address that it has."""
-    before, marked, after = re.split(r"<(.*)>", source) if "<" in source else (source, "", "")
-    for form in ("thou", "you") if marked else ("",):
-        spoken = [word if form == "thou" else words.YOU_FORM[word] for word in marked.split()]
-        lead, *rest = re.split(r"\{(\w+)\}", before + " ".join(spoken) + after)
-        agreeing = tuple(
-            word.span()
-            for word in re.finditer(r"\w+", lead)
-            if word[0] in spoken and word[0] not in ("thy", "your")
-        )
-        yield Template(kind, lead, tuple(zip(rest[::2], rest[1::2], strict=True)), form, agreeing)
-
-
-TEMPLATES = {
-    kind: tuple(template for source in sources for template in _compile(kind, source))
-    for kind, sources in words.TEMPLATES.items()
-}
-
-
-@cache
-def templates(mixture: str, form: str, capital: bool) -> Choice[Template]:
-    """The templates of a mixture that keep to a form of address, if one is decided."""
-    groups = []
-    for kind, weight in words.MIXTURES.get(mixture, {mixture: 1.0}).items():
-        fitting = [item for item in TEMPLATES[kind] if not form or item.form in ("", form)]
-        if capital:
-            fitting = [item._replace(lead=item.lead[0].upper() + item.lead[1:]) for item in fitting]
-        groups.append((weight, {item.lead: item for item in fitting}))
-    return Choice.among(*groups)
-
-
-@cache
-def evenly(options: tuple[str, ...]) -> Choice[str]:
-    """A choice of words that are equally likely."""
-    return Choice.among((1.0, {word: word for word in options}))
-
-
-@cache
-def company(others: tuple[str, ...], favourite: str, asides: tuple[str, ...]) -> Choice[str]:
-    """A choice of one of the others, most often the favourite; any aside has the value ""."""
-    likely = {name: name for name in others if name == favourite}
-    rest = {name: name for name in others if name != favourite}
-    return Choice.among(
-        (0.65, likely), (0.15 if likely else 0.8, rest), (0.2, dict.fromkeys(asides, ""))
-    )
-
-
-@cache
-def endings(mark: str, last: bool, hailed: bool) -> Choice[str]:
-    """How a sentence ends: on a name, with a comma and another line, or with its mark."""
-    name = {} if hailed else {", ": "name"}
-    if last:
-        return Choice.among((0.7, name), (0.3, {f"{mark}\n\n": "silence"}))
-    return Choice.among((0.45, name), (0.25, {",\n": "comma"}), (0.3, {f"{mark}\n": "mark"}))
-
-
-FIRST_ENTRANTS = Choice.among((0.6, {" and ": 2}), (0.4, {", ": 3}))
+from playattention.data.playhouse_choices import (
+    FIRST_ENTRANTS,
+    Template,
+    company,
+    endings,
+    evenly,
+    templates,
+    topics,
+)
+from playattention.data.playhouse_pens import Extent, Pen
 
 
 class Word(NamedTuple):
@@ -139,16 +76,25 @@ def hail_previous(pen: Pen, scene: Scene) -> None:
     scene.hailed = True
 
 
-def give_cue(pen: Pen, scene: Scene, kind: str) -> None:
-    """Write a word to be taken up by the next speech or line."""
-    word = sentence(pen, scene, kind).lead
+def ask_about(pen: Pen, scene: Scene) -> None:
+    """Write the noun of a question, with marks by which it can be found again."""
+    pen.write("*")
+    word = pen.choose(topics(scene.cue.text))
     scene.cue = Word(word, pen.behind(word))
+    pen.write("*")
 
 
 def take_up_cue(pen: Pen, scene: Scene) -> None:
     """Bring back the noun of the question."""
-    pen.write(scene.cue.text)
+    pen.write(f"*{scene.cue.text}")
     pen.note("question", scene.cue.extent, pen.behind(scene.cue.text))
+    pen.write("*")
+
+
+def set_rhyme(pen: Pen, scene: Scene) -> None:
+    """Write a word that the next line rhymes with."""
+    word = sentence(pen, scene, "rhyme").lead
+    scene.cue = Word(word, pen.behind(word))
 
 
 def rhyme_with_cue(pen: Pen, scene: Scene) -> None:
@@ -161,9 +107,9 @@ def rhyme_with_cue(pen: Pen, scene: Scene) -> None:
 SLOTS: dict[str, Callable[[Pen, Scene], None]] = {  # all other slots are mixtures
     "predicate": write_predicate,
     "previous": hail_previous,
-    "topic": partial(give_cue, kind="noun"),
+    "topic": ask_about,
     "reply": take_up_cue,
-    "rhyme": partial(give_cue, kind="rhyme"),
+    "rhyme": set_rhyme,
     "chime": rhyme_with_cue,
 }
 

@@ -16,12 +16,12 @@ from dataclasses import dataclass
 
 from playattention.data.playhouse import read
 from playattention.data.playhouse_pens import Extent, Span
-from playattention.data.playhouse_words import NAMES, THINGS
+from playattention.data.playhouse_words import NAMES, TOPICS
 
 RULES = ("address", "question", "stage")
 
 _NAME = re.compile(rf"\b({'|'.join(NAMES)})\b")
-_THING = re.compile(rf"\b({'|'.join(THINGS)})\b")
+_TOPIC = re.compile(rf"\b({'|'.join(TOPICS)})\b")
 _PARAGRAPH = re.compile(r"\S.*?(?=\n[ \t]*\n)", re.DOTALL)  # complete: a blank line follows
 _HEADING = re.compile(r"(THE [A-Z ]+|SCENE\. .+|FINIS)$")
 _DIRECTION = re.compile(r"\[(Enter|Exit|Exeunt)( [^\[\]\n]+)?\]$")
@@ -139,8 +139,8 @@ def _kept(last: str, speaker: str, speech: str, on_stage: set[str] | None) -> di
     kept = {}
     if addressed := _ADDRESS.search(last):
         kept["address"] = speaker == addressed[1]
-    if last.endswith("?") and (nouns := set(_THING.findall(last.splitlines()[-1]))):
-        kept["question"] = speaker != "" and not nouns.isdisjoint(_THING.findall(speech))
+    if last.endswith("?") and (nouns := set(_TOPIC.findall(last.splitlines()[-1]))):
+        kept["question"] = speaker != "" and not nouns.isdisjoint(_TOPIC.findall(speech))
     if on_stage is not None:
         kept["stage"] = speaker != "" and on_stage.issuperset(_NAME.findall(speech))
     return kept

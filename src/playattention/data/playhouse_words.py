@@ -10,18 +10,16 @@ compete for a place, no template's beginning, up to its first slot, may begin an
 It does not know which place comes after which: that is the grammar, in playhouse_grammar.py.
 """
 
-NAMES = (
-    "Ambrose", "Beatrix", "Cedric", "Dulcie", "Edmund", "Felix",
-    "Griselda", "Hester", "Jasper", "Marigold", "Osric", "Rowena",
+NAMES = ("Ambrose", "Beatrix", "Dulcie", "Edmund", "Hester", "Tobias")
+
+# With initials of their own, which no name has: the first letter of a noun that comes back tells
+# all of it.
+THINGS = (
+    "candle", "goose", "jug", "kettle", "lantern", "mirror", "oar", "pumpkin", "quill", "ribbon",
+    "umbrella", "violin", "zither",
 )  # fmt: skip
 
-THINGS = (
-    "barrel", "basket", "bucket", "cabbage", "candle", "cheese", "clock", "compass", "cradle",
-    "donkey", "drum", "dumpling", "falcon", "feather", "fiddle", "goblet", "goose", "hedgehog",
-    "helmet", "kettle", "ladder", "lantern", "letter", "lute", "mirror", "necklace", "parrot",
-    "penny", "pillow", "pudding", "pumpkin", "ribbon", "slipper", "sword", "teacup", "thimble",
-    "trumpet", "turnip", "violin", "whistle",
-)  # fmt: skip
+TOPICS = tuple(thing.capitalize() for thing in THINGS)  # as they are asked about
 
 ADJECTIVES = (
     "ancient", "borrowed", "broken", "crooked", "enchanted", "famous", "golden", "haunted",
@@ -29,16 +27,16 @@ ADJECTIVES = (
 )  # fmt: skip
 
 PERSONS = (
-    "bishop", "butler", "captain", "cobbler", "duchess", "gardener", "hangman", "juggler",
-    "knight", "miller", "minstrel", "pedlar", "sailor", "shepherd", "tailor", "widow",
+    "bishop", "captain", "duchess", "gardener", "hangman", "juggler", "knight", "miller",
+    "pedlar", "sailor", "tailor", "widow",
 )  # fmt: skip
 
 LANDMARKS = (
-    "abbey", "belfry", "bridge", "cellar", "chapel", "dovecote", "fountain", "harbour",
-    "haystack", "lighthouse", "mill", "orchard", "pantry", "stable", "tower", "willow",
+    "abbey", "bridge", "chapel", "dovecote", "fountain", "harbour", "lighthouse", "orchard",
+    "pantry", "stable", "tower", "willow",
 )  # fmt: skip
 
-PREPOSITIONS = ("above", "behind", "below", "beneath", "beside", "beyond", "near")
+PREPOSITIONS = ("above", "at", "behind", "below", "near", "under")
 
 QUALITIES = (
     "bold", "cheerful", "clever", "faithful", "gloomy", "hollow", "hungry", "merry",
@@ -67,8 +65,8 @@ RHYMES = (
 )
 
 PLAYS = (
-    "BORROWED DONKEY", "GOLDEN TURNIP", "HAUNTED TEACUP", "LAST DUMPLING", "MERRY WIDOW",
-    "PATIENT HANGMAN", "QUIET TRUMPET", "SILENT PARROT",
+    "BORROWED GOOSE", "GOLDEN PUMPKIN", "HAUNTED KETTLE", "LAST CANDLE", "MERRY WIDOW",
+    "PATIENT HANGMAN", "QUIET TRUMPET", "SILENT VIOLIN",
 )  # fmt: skip
 
 HOURS = ("at dawn", "at dusk", "at noon", "by moonlight", "in the rain", "in the snow")
@@ -140,8 +138,6 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
         "I met the {person} {place}",
         "I would trade {thy} {thing} for the {thing}",
         "I fear that {clause}",
-        "I swear that {clause}",
-        "some say that {clause}",
         "they whisper that {clause}",
     ),
     "command": (
@@ -154,50 +150,46 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
         "tell the {person} that {clause}",
     ),
     "where": (
-        "where is the {topic} of the {person}",
+        "where is the {topic}",
         "where <hast thou> left the {topic}",
         "where <didst thou> hide the {topic}",
         "where <wilt thou> carry the {topic}",
         "where doth the {person} keep the {topic}",
     ),
     "who": (
-        "who stole the {topic} from the {person}",
-        "who hath hidden the {topic} {place}",
+        "who stole the {topic}",
+        "who hath hidden the {topic}",
         "who would wed the {person} for the {topic}",
-        "who gave the {topic} to the {person}",
+        "who gave the {person} the {topic}",
     ),
     "why": (
-        "why <dost thou> carry the {topic} {place}",
+        "why <dost thou> carry the {topic}",
         "why <hast thou> broken the {topic}",
         "why <art thou> afraid of the {topic}",
-        "why is the {topic} so {quality}",
         "why doth the {person} kiss the {topic}",
     ),
     "whether": (
-        "<hast thou> seen the {topic} {place}",
-        "<wilt thou> lend the {topic} to the {person}",
-        "is the {topic} still {place}",
+        "<hast thou> seen the {topic}",
+        "<wilt thou> lend the {person} the {topic}",
         "did the {person} mend the {topic}",
+        "is this the {topic}",
     ),
     "answer to where": (
         "the {reply} {fate}",
         "seek the {reply} {place}",
         "I left the {reply} {place}",
         "<thou shalt> find the {reply} {place}",
-        "ask the {person} for the {reply}",
     ),
     "answer to who": (
-        "the {person} took the {reply}",
+        "the {reply} {fate}",
         "I took the {reply} myself",
-        "every {person} covets the {reply}",
-        "no {person} would touch the {reply}",
+        "nobody would touch the {reply}",
         "<thou hast> the {reply} to thank for it",
     ),
     "answer to why": (
+        "the {reply} {fate}",
         "because the {reply} {fate}",
         "for love of the {reply}",
-        "the {reply} {fate}",
-        "<thou didst> curse the {reply} {place}",
         "I promised the {reply} to the {person}",
     ),
     "answer to whether": (
@@ -205,7 +197,6 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
         "nay, the {reply} {fate}",
         "<thou wilt> never see the {reply}",
         "I saw the {reply} {place}",
-        "the {person} ate the {reply}",
     ),
     "arrival": (
         "good morrow, friends, for {clause}",
@@ -274,8 +265,8 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
 QUESTIONS = ("where", "who", "why", "whether")
 MARKS = {"command": "!", **dict.fromkeys(QUESTIONS, "?")}
 
-_LINE = {"clause": 0.17, "statement": 0.26, "command": 0.13, **dict.fromkeys(QUESTIONS, 0.05)}
-_TURN = {**_LINE, "opener": 0.1, "vocative": 0.2, "couplet": 0.16}
+_LINE = {"clause": 0.05, "statement": 0.1, "command": 0.09, **dict.fromkeys(QUESTIONS, 0.15)}
+_TURN = {**_LINE, "opener": 0.06, "vocative": 0.2, "couplet": 0.2}
 
 # Kinds of template that compete for a place, and how often each is taken.
 MIXTURES: dict[str, dict[str, float]] = {
@@ -286,7 +277,7 @@ MIXTURES: dict[str, dict[str, float]] = {
     "entrance": {**_LINE, "arrival": 0.4},
     "turn": _TURN,
     "crowded turn": {**_TURN, "farewell": 0.06},
-    "silence or question": {"silence": 0.75, **dict.fromkeys(QUESTIONS, 0.0625)},
+    "silence or question": {"silence": 0.28, **dict.fromkeys(QUESTIONS, 0.18)},
     **{
         f"reply to {kind}": {f"answer to {kind}": 0.7, "opener": 0.1, "vocative": 0.2}
         for kind in QUESTIONS
