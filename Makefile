@@ -36,6 +36,7 @@ lint: $(VENV)/dev.done
 bench: $(VENV)/dev.done
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/generation.py
+	$(BIN)/python benchmarks/ingestion.py
 
 $(VENV)/run.done: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "playattention needs Python 3.11 or newer; this is " + sys.version.split()[0] + " (choose another: make run PYTHON=python3.12)")'

@@ -42,7 +42,7 @@ class Options:
 
     repetitions: int = 5
     """Turns of each side."""
-    tokens: int = 100_000_000
+    tokens: int = 200_000_000
     """Tokens of an ingestion whose speed is measured."""
     raw_tokens: int = 5_000_000
     """Tokens of a turn of tiktoken alone."""
@@ -68,13 +68,13 @@ def main(options: Options) -> None:
         raw, ours, loads = [], [], []
         for _ in range(options.repetitions):
             loads.append(os.getloadavg()[0])
-            raw.append(raw_rate(sample))
-            seconds, _ = ingest(folder, options.tokens, workers)
-            ours.append(options.tokens / seconds)
+            raw.append(tiktoken_alone(sample))
+            ours.append(ingest(folder, options.tokens, workers))
         peaks = {
-            str(tokens): ingest(folder, tokens, workers)[1] for tokens in options.memory_tokens
+            str(tokens): ingest(folder, tokens, workers).peak_mib
+            for tokens in options.memory_tokens
         }
-    shares = [mine / (alone * cores()) for mine, alone in zip(ours, raw, strict=True)]
+    pairs = list(zip(ours, raw, strict=True))
     results = {
         "what": "documents in parquet files to shards of GPT-2's tokens",
         "settings": {
@@ -86,9 +86,14 @@ def main(options: Options) -> None:
             "seed": options.seed,
         },
         "load_before_each_repetition": loads,
-        "tiktoken_one_thread_tokens_per_second": asdict(Spread.of(raw)),
-        "ingestion_tokens_per_second": asdict(Spread.of(ours)),
-        "share_of_limit": asdict(Spread.of(shares)),
+        "tiktoken_one_thread_tokens_per_second": asdict(Spread.of([turn.speed for turn in raw])),
+        "ingestion_tokens_per_second": asdict(Spread.of([turn.speed for turn in ours])),
+        "share_of_limit": asdict(
+            Spread.of([mine.speed / (alone.speed * cores()) for mine, alone in pairs])
+        ),
+        "share_of_limit_by_processor_time": asdict(
+            Spread.of([mine.economy / alone.economy for mine, alone in pairs])
+        ),
         "peak_mib_of_all_processes": peaks,
     }
     show(write(options.output, results))
@@ -152,23 +157,44 @@ def rare(chance: random.Random) -> str:
     return "".join(chance.choices("abcdefghijklmnopqrstuvwxyz", k=chance.randint(4, 12)))
 
 
-def raw_rate(texts: list[str]) -> float:
-    """Return how many tokens a second tiktoken alone makes on one thread."""
+@dataclass(frozen=True)
+class Turn:
+    """What a turn took."""
+
+    tokens: int
+    seconds: float
+    processor_seconds: float
+    """Of all processes: what busy neighbours hardly change."""
+    peak_mib: float = 0.0
+
+    @property
+    def speed(self) -> float:
+        """Tokens a second."""
+        return self.tokens / self.seconds
+
+    @property
+    def economy(self) -> float:
+        """Tokens a second of processor time."""
+        return self.tokens / self.processor_seconds
+
+
+def tiktoken_alone(texts: list[str]) -> Turn:
+    """Let tiktoken make tokens of documents on one thread, and nothing else."""
     encode = GPT2Tokenizer()._encoding.encode_ordinary
     for text in islice(texts, 20):
         encode(text)
-    began = time.perf_counter()
+    began, processor = time.perf_counter(), time.process_time()
     tokens = sum(len(encode(text)) for text in texts)
-    return tokens / (time.perf_counter() - began)
+    return Turn(tokens, time.perf_counter() - began, time.process_time() - processor)
 
 
-def ingest(folder: Path, tokens: int, workers: int) -> tuple[float, float]:
-    """Run the whole command, with its start, and return its seconds and its peak of memory."""
+def ingest(folder: Path, tokens: int, workers: int) -> Turn:
+    """Run the whole command, with its start."""
     out = folder / "shards"
     shutil.rmtree(out, ignore_errors=True)
     words = ["data", "fineweb-edu", "--from", str(folder / "source"), "--out", str(out)]
     words += ["--shard-tokens", str(max(1, tokens // 10)), "--max-tokens", str(tokens)]
-    began = time.perf_counter()
+    began, processor = time.perf_counter(), processor_seconds_of_children()
     process = subprocess.Popen(
         [sys.executable, "-m", "playattention", *words, "--workers", str(workers)],
         stdout=subprocess.DEVNULL,
@@ -179,7 +205,13 @@ def ingest(folder: Path, tokens: int, workers: int) -> tuple[float, float]:
         raise SystemExit("the ingestion failed")
     seconds = time.perf_counter() - began
     peak.join()
-    return seconds, peak.mib
+    return Turn(tokens, seconds, processor_seconds_of_children() - processor, peak.mib)
+
+
+def processor_seconds_of_children() -> float:
+    """Return what all processes that this one started, and those they started, have used."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 class Peak(threading.Thread):
@@ -214,6 +246,7 @@ def show(results: dict[str, Any]) -> None:
         ("tiktoken_one_thread_tokens_per_second", 0),
         ("ingestion_tokens_per_second", 0),
         ("share_of_limit", 3),
+        ("share_of_limit_by_processor_time", 3),
     ):
         spread = results[name]
         figures = [f"{spread[key]:,.{digits}f}" for key in ("median", "minimum", "maximum")]

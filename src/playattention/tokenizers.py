@@ -26,8 +26,12 @@ GPT2_FILES = {
 LONG_TEXT = 100_000
 """Characters; tiktoken's search for words overflows its stack at a million blanks in a row."""
 
+MANY = 1000
+"""Blanks in a row that a text of that length seldom has: without them, it is not looked further."""
+
 # Unicode's White_Space, as tiktoken's `\s`: Python's own has four control characters more.
-BLANKS = re.compile("[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
+BLANK = "[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
+BLANKS, MANY_BLANKS = re.compile(f"{BLANK}+"), re.compile(f"{BLANK}{{{MANY}}}")
 
 
 class Tokenizer(Protocol):
@@ -223,7 +227,7 @@ def _cut_at_long_blanks(text: str) -> Iterator[tuple[str, bool]]:
     GPT-2's pattern takes a run of blanks as one word, but for its last blank where more follows.
     """
     begin = 0
-    for run in BLANKS.finditer(text):
+    for run in BLANKS.finditer(text) if MANY_BLANKS.search(text) else ():
         end = run.end() if run.end() == len(text) else run.end() - 1
         if end - run.start() >= LONG_TEXT:
             yield text[begin : run.start()], False

@@ -10,7 +10,11 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
 
 from playattention.data.documents import Opener, Piece
 from playattention.data.ingestion_plan import (
@@ -140,6 +144,11 @@ def _pieces(
             raise UserError(f"{file.name}: another file than the shards were made of")
 
 
+@cache  # when the first tokens come: the workers have been set to work by then
+def _gpt2_lengths() -> npt.NDArray[np.int32]:
+    return byte_lengths(gpt2(), gpt2().end_of_text)
+
+
 class _Cutter:
     """Cuts the stream of tokens into shards.
 
@@ -154,9 +163,6 @@ class _Cutter:
         self.total = _total(finished)
         """Tokens in all shards, with the one begun."""
         self.plan, self.out = plan, out
-        self._tokenizer = gpt2()
-        self._end_of_text = self._tokenizer.end_of_text
-        self._lengths = byte_lengths(self._tokenizer, self._end_of_text)
         self._writer: ShardWriter | None = None
         # Of the pieces that are in the shards to their last token: one cut in two is read again.
         self._notes = Counter(finished[-1].notes if finished else {})
@@ -204,7 +210,7 @@ class _Cutter:
 
     def _begin(self) -> ShardWriter:
         path = shard_path(self.plan, self.out, len(self.finished))
-        return ShardWriter(path, self._tokenizer, self._lengths, self._end_of_text)
+        return ShardWriter(path, gpt2(), _gpt2_lengths(), gpt2().end_of_text)
 
     def _finish(self, position: Position | None) -> None:
         assert self._writer is not None
