@@ -1,15 +1,20 @@
-"""What the pages about data say can be done is done here, with small data and small models."""
+"""What the pages say can be done is done here, with small data and small models."""
 
 import hashlib
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch.distributed.run import get_args_parser
 
 from playattention import cli
+from playattention.commands.train import Train
 from playattention.data import tinyshakespeare
 from playattention.training import report
 from tests.conftest import TEXT
@@ -80,3 +85,37 @@ def test_every_option_that_the_page_on_data_names_exists(capsys):
         cli.main(["data", "--help"])
     assert len(named) >= 6
     assert named - set(re.findall(r"--[a-z][\w.-]*", capsys.readouterr().out)) == set()
+
+
+DISTRIBUTED = [
+    block.replace("\\\n", " ")
+    for page in ("docs/distributed.md", "README.md")
+    for block in re.findall(r"```sh\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    if "torchrun" in block
+]
+
+
+def test_the_command_for_two_processes_on_a_laptop_trains(own_folder: Path):
+    """The one of the page that needs no GPU, as it stands there."""
+    (command,) = [block for block in DISTRIBUTED if "--train.device cpu" in block]
+    here = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": here, "OMP_NUM_THREADS": "1"}
+    subprocess.run(["bash", "-c", command], env=environment, check=True, capture_output=True)
+    (run,) = Path("logs").iterdir()
+    assert (run / "checkpoints" / "step_00000020").is_dir()
+    assert '"ranks": 2' in (run / "machine.json").read_text()
+
+
+@pytest.mark.parametrize("command", DISTRIBUTED)
+def test_every_line_for_torchrun_is_understood(command: str, monkeypatch: pytest.MonkeyPatch):
+    """Those for many GPUs can't be run here; torchrun and the command line can parse them."""
+    started = []
+    monkeypatch.setattr(Train, "run", started.append)
+    (line,) = [line for line in command.splitlines() if "torchrun" in line]
+    words = shlex.split(line[line.index("torchrun ") :])[1:]
+    options, words = words[: words.index("playattention")], words[words.index("playattention") :]
+    as_a_job = [word.replace("$SLURM_NNODES", "2") for word in options]
+    parsed = get_args_parser().parse_args([*as_a_job, "playattention"])
+    assert parsed.module
+    assert cli.main(words[1:]) == 0
+    assert len(started) == 1

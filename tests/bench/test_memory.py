@@ -48,7 +48,7 @@ def _once(step: Step, real: bool) -> None:
         step()
         return
     # A fake loss has no value to scale, to clip by or to return: forward and backward alone.
-    with step._autocast():
+    with step.worker.autocast():
         _, loss = step.forward(step.idx, step.targets)
     loss.backward()
     step.optimizer.step()

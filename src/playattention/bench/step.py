@@ -4,19 +4,14 @@ As in `training/loop.py`, without a run around it: random tokens, no files.
 """
 
 import math
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.checkpoint import checkpoint
 
 from playattention.config import RunConfig
 from playattention.models import build_model
+from playattention.training.distributed import FORMATS, Worker
 from playattention.training.optimizer import build_optimizer
-
-FORMATS = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Step:
@@ -33,17 +28,10 @@ class Step:
         torch.set_float32_matmul_precision("high" if config.train.tf32 else "highest")
         with device:  # made where it is used
             self.model = build_model(config.model)
-        if config.train.grad_checkpointing:
-            _checkpoint_blocks(self.model)
+        self.worker = Worker(device, FORMATS.get(config.train.autocast))
+        self.forward = self.worker.place(self.model, config.train)
         self.optimizer = build_optimizer(self.model, config.train)
-        compiled = config.train.compile == "on"
-        # For these sizes alone: after other sizes in the same process, as a ladder or a test has
-        # them and a run has not, the compiler would otherwise make code for sizes that vary.
-        self.forward: Callable[..., Any] = (
-            torch.compile(self.model, dynamic=False) if compiled else self.model
-        )
-        # Only fp16 is so narrow that small gradients vanish: the others need no scaling.
-        self.scaler = torch.amp.GradScaler(device.type, enabled=config.train.autocast == "fp16")
+        self.scaler = self.worker.scaler()
         shape = (config.train.batch_size, config.model.seq_size)
         self.idx, self.targets = (
             torch.randint(config.model.vocab_size, shape, device=device) for _ in range(2)
@@ -54,7 +42,7 @@ class Step:
         loss = torch.zeros((), device=self.device)
         accum = self.config.grad_accum
         for _ in range(accum):
-            with self._autocast():
+            with self.worker.autocast():
                 _, batch_loss = self.forward(self.idx, self.targets)
             share = batch_loss / accum
             self.scaler.scale(share).backward()
@@ -78,26 +66,3 @@ class Step:
             self.targets,
         ]
         return sum(tensor.nbytes for tensor in tensors)
-
-    def _autocast(self) -> AbstractContextManager[object]:
-        name = self.config.train.autocast
-        if name not in FORMATS:
-            return nullcontext()
-        return torch.autocast(self.device.type, dtype=FORMATS[name])
-
-
-class _Checkpointed(nn.Module):
-    """A block that forgets its activations and computes them again backwards."""
-
-    def __init__(self, block: nn.Module) -> None:
-        super().__init__()
-        self.block = block
-
-    def forward(self, x: torch.Tensor, cache: object = None) -> Any:
-        return checkpoint(self.block, x, cache, use_reentrant=False)
-
-
-def _checkpoint_blocks(model: nn.Module) -> None:
-    blocks = model.get_submodule("blocks")
-    for name, block in list(blocks.named_children()):
-        blocks.register_module(name, _Checkpointed(block))

@@ -32,6 +32,9 @@ from playattention.training.readings import processor
 
 Value = TypeVar("Value")
 
+FORMATS = {"bf16": torch.bfloat16, "fp16": torch.float16}
+"""Of matrix products, by their names in the settings; any other name: that of the weights."""
+
 PATIENCE = timedelta(minutes=30)
 """How long a rank waits for the others: rank 0 may be reading, tokenizing or saving."""
 
@@ -154,7 +157,11 @@ class Worker:
             warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view")
             fully_shard(model, mesh=mesh)
         model.to(self.device)
-        loss: nn.Module = torch.compile(model) if config.compile == "on" else model  # type: ignore[assignment]
+        loss = model
+        if config.compile == "on":
+            # Batches have one size. After others in the same process, as a ladder has them, the
+            # compiler would otherwise make code for sizes that vary.
+            loss = torch.compile(model, dynamic=False)  # type: ignore[assignment]
         if self.ranks > 1 and config.parallel == "ddp":
             own = [self.device.index] if self.device.type == "cuda" else None
             with warnings.catch_warnings():  # PyTorch 2.13 has a new name for it, 2.7 has not
@@ -191,8 +198,7 @@ def start_worker(config: TrainConfig) -> Worker:
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     torch.set_float32_matmul_precision("high" if config.tf32 else "highest")
-    formats = {"bf16": torch.bfloat16, "fp16": torch.float16}
-    return Worker(device, formats.get(config.autocast), rank(), ranks())
+    return Worker(device, FORMATS.get(config.autocast), rank(), ranks())
 
 
 def pick_device(name: str) -> torch.device:
