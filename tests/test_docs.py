@@ -110,7 +110,11 @@ def test_the_command_for_two_processes_on_a_laptop_trains(own_folder: Path):
 def test_every_line_for_torchrun_is_understood(command: str, monkeypatch: pytest.MonkeyPatch):
     """Those for many GPUs can't be run here; torchrun and the command line can parse them."""
     started = []
-    monkeypatch.setattr(Train, "run", started.append)
+
+    def run(self: Train) -> None:
+        started.append(self)
+
+    monkeypatch.setattr(Train, "run", run)
     (line,) = [line for line in command.splitlines() if "torchrun" in line]
     words = shlex.split(line[line.index("torchrun ") :])[1:]
     options, words = words[: words.index("playattention")], words[words.index("playattention") :]

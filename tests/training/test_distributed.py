@@ -173,7 +173,7 @@ def test_a_killed_rank_costs_only_what_came_after_the_last_checkpoint(both: Path
 @pytest.mark.parametrize(
     ("ranks", "told"),
     [
-        (3, "nearest: batch_size = 2 or 4; tokens_per_step = 96 or 192"),
+        (3, "nearest: batch_size = 2 or 4; tokens_per_step = 144 or 288"),
         (8, "nearest: batch_size = 1; tokens_per_step = 256"),
         (16, "nearest: tokens_per_step = 512"),
     ],

@@ -2,6 +2,7 @@
 
 import math
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -212,7 +213,7 @@ def test_a_validation_loss_that_is_not_finite_is_told_with_its_step(
 
     def spoiled(*args: object, **settings: object) -> torch.Tensor:
         found = window_losses(*args, **settings)
-        return found if next(calls) <= 2 else found * math.nan
+        return found if next(calls) <= 2 else found * torch.tensor([math.nan, 1.0])
 
     monkeypatch.setattr(loop, "window_losses", spoiled)
     with pytest.raises(TrainingDivergedError) as told:
@@ -248,7 +249,7 @@ def test_ctrl_c_in_the_first_evaluation_waits_for_a_checkpoint(
     look_up = loop._look_up
 
     def interrupted(*args: object) -> None:
-        loop.signal.raise_signal(loop.signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
         look_up(*args)
 
     monkeypatch.setattr(loop, "_look_up", interrupted)

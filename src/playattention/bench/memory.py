@@ -153,7 +153,7 @@ class _Step:
             "the loss, backward",
             waiting=self.model.n_layer,
             kept=self.act.kept_ends,
-            logits=self.act.logits + self.act.loss_gradients,
+            logits=self.act.loss_gradients,
             copied=self._copied(self.model.n_layer),
         )
 
@@ -163,7 +163,6 @@ class _Step:
             "feed-forward, backward",
             waiting=self.model.n_layer - 1 - done,
             kept=self.act.kept_attention + self.act.kept_feed_forward,
-            logits=self.act.logits,
             done=done,
             working=self.act.gradient_in + self.act.feed_forward_gradients,
             copied=self._copied(self.model.n_layer - done),
@@ -175,7 +174,6 @@ class _Step:
             "attention, backward",
             waiting=self.model.n_layer - 1 - done,
             kept=self.act.kept_attention - self.act.result,  # the projection is done with its input
-            logits=self.act.logits,
             done=done + 2 / 3,  # of a block's weights, two thirds are the feed-forward layer's
             working=self.act.gradient_in + self.act.attention_gradients,
             copied=self._copied(self.model.n_layer - done),
@@ -187,7 +185,6 @@ class _Step:
             "attention, again",
             waiting=self.model.n_layer - 1,
             kept=self.act.kept_attention,
-            logits=self.act.logits,
             done=0,
             working=self.act.stream + self.act.attention_results,
             copied=self._copied(self.model.n_layer),
@@ -201,7 +198,6 @@ class _Step:
         working = self.act.stream + (2 * self.table if self.act.is_gpt2 else 0)
         return self._moment(
             "the last gradients",
-            logits=self.act.logits,
             done=self.model.n_layer + 1,
             working=working,
         )
@@ -213,9 +209,7 @@ class _Step:
             largest = max(self.table, 4 * FLOAT32 * self.model.n_embd**2)
             # On a GPU for all weights at once; on a CPU for one after another, in two results.
             working = self._share(self.all_weights) if self.gpu else 2 * largest
-        return self._moment(
-            "the update", logits=self.act.logits, done=self.model.n_layer + 1, working=working
-        )
+        return self._moment("the update", done=self.model.n_layer + 1, working=working)
 
     def _moment(
         self,

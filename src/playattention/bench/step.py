@@ -43,7 +43,7 @@ class Step:
         accum = self.config.grad_accum
         for _ in range(accum):
             with self.worker.autocast():
-                _, batch_loss = self.forward(self.idx, self.targets)
+                batch_loss = self.forward(self.idx, self.targets)[1]
             share = batch_loss / accum
             self.scaler.scale(share).backward()
             loss += share.detach()

@@ -28,9 +28,10 @@ class Train:
 
     def run(self) -> None:
         """Train, then say where everything lies."""
-        from playattention.training.distributed import joined, on_first, rank
+        from playattention.training.distributed import joined, on_first, rank, ranks
 
         with joined(self.config.train.device):
+            self.config.check_ranks(ranks())
             folder, told = on_first(self._open)
             if rank() == 0:
                 print(*told, f"run folder: {folder}", sep="\n", flush=True)

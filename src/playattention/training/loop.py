@@ -17,7 +17,7 @@ from playattention.data.loader import WindowStream, share
 from playattention.evaluation import Evaluation, mean_loss, window_losses
 from playattention.generation import generate
 from playattention.training import checkpoint
-from playattention.training.distributed import adding_up, joined, on_first, start_worker
+from playattention.training.distributed import adding_up, joined, on_first, ranks, start_worker
 from playattention.training.optimizer import build_optimizer, learning_rate
 from playattention.training.readings import Meter
 from playattention.training.report import NoReport, Report, Row
@@ -56,6 +56,7 @@ def train(config: RunConfig, name: str | None = None, *, quiet: bool = False) ->
         TrainingStoppedError: If the user pressed Ctrl-C; the run was saved.
     """
     with joined(config.train.device):
+        config.check_ranks(ranks())
         folder = on_first(lambda: create_run(config, name))
         resume(folder, quiet=quiet)
     return folder
@@ -182,7 +183,8 @@ class Trainer:
             idx, targets = self.windows.batch(position, config.batch_size)
             with adding_up(self.forward, more=position != mine[-1]):
                 with worker.autocast():
-                    _, batch_loss = self.forward(idx.to(worker.device), targets.to(worker.device))
+                    inputs = idx.to(worker.device), targets.to(worker.device)
+                    batch_loss = self.forward(*inputs)[1]  # the logits, unnamed, are freed here
                 # Gradients are averaged over the ranks, of which each has len(mine) micro-batches.
                 self.scaler.scale(batch_loss / len(mine)).backward()
             loss += batch_loss.detach() / grad_accum
