@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -283,7 +284,7 @@ def test_ctrl_c_exits_130_and_tells_the_command_that_goes_on(
 
     def interrupted(trainer: Trainer) -> object:
         if trainer.step == 2:
-            loop.signal.raise_signal(loop.signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
         return update(trainer)
 
     monkeypatch.setattr(Trainer, "update", interrupted)

@@ -170,7 +170,6 @@ class Activations:
 
     @property
     def loss_gradients(self) -> int:
-        """The log-softmax and two gradients; compiled, two in the logits' own format."""
-        if self.compiled:
-            return 2 * self.number * self.tokens * self.model.vocab_size
-        return 3 * FLOAT32 * self.tokens * self.model.vocab_size
+        """Two gradients and the log-softmax; compiled, the logits in its place, in their format."""
+        number = self.number if self.compiled else FLOAT32
+        return 3 * number * self.tokens * self.model.vocab_size

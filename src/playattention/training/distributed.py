@@ -156,7 +156,8 @@ class Worker:
             # The logits are a view, without the padding; nothing changes them in place.
             warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view")
             fully_shard(model, mesh=mesh)
-        model.to(self.device)
+        if next(model.parameters()).device != self.device:
+            model.to(self.device)
         loss = model
         if config.compile == "on":
             # Batches have one size. After others in the same process, as a ladder has them, the
