@@ -96,7 +96,7 @@ def test_what_can_not_fit_is_refused_in_one_line_with_what_would():
     with pytest.raises(UserError) as refused:
         check_fits(config, LAPTOP)
     line = str(refused.value)
-    assert line.startswith("batch_size = 16: a step needs about 23.2 GiB, and laptop has 12.0 GiB")
+    assert line.startswith("batch_size = 16: a step needs about 20.2 GiB, and laptop has 12.0 GiB")
     assert "\n" not in line
     allowed = line.split("; allowed: ")[1].split(", or ")
     assert allowed[0] == f"--train.batch-size up to {even_batch(config, LAPTOP)}"
