@@ -126,7 +126,7 @@ MISTAKES = {
     "generate a --seed x": r"Error parsing --seed: .*'x'.*; allowed: \{None\}\|INT .*",
     # Settings out of their range.
     "train gpt --model.n-embd 17": r"n_embd = 17: must be divisible by n_head = 4; nearest: 16 or "
-    r"20",
+    r"20, or n_head = 1",
     "train gpt --model.n-embd 0": r"n_embd = 0: input should be greater than or equal to 1",
     "train gpt --model.dropout nan": r"dropout = nan: input should be a finite number",
     "train gpt --train.steps -1": r"steps = -1: input should be greater than or equal to 1",
@@ -218,7 +218,8 @@ def test_a_mistake_leaves_the_terminal_and_exits_as_it_should():
     os.close(reading)
     assert done.returncode == 2
     assert done.stderr == (
-        "playattention: n_embd = 17: must be divisible by n_head = 4; nearest: 16 or 20\n"
+        "playattention: n_embd = 17: must be divisible by n_head = 4; "
+        "nearest: 16 or 20, or n_head = 1\n"
     )
 
 

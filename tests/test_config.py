@@ -196,8 +196,9 @@ def test_heads_that_do_not_divide_the_channels_are_refused_with_sizes_that_do(
         return
     line = refused(GPTConfig, n_embd=n_embd, n_head=n_head)
     assert line.startswith(f"n_embd = {n_embd}: must be divisible by n_head = {n_head}; nearest: ")
-    nearest = [int(size) for size in line.split("nearest: ")[1].split(" or ")]
-    for size in nearest:
+    sizes, _, heads = line.split("nearest: ")[1].partition(", or n_head = ")
+    assert GPTConfig(n_embd=n_embd, n_head=int(heads)).n_head == int(heads)
+    for size in map(int, sizes.split(" or ")):
         assert GPTConfig(n_embd=size, n_head=n_head).n_embd == size
         assert abs(size - n_embd) < n_head
 

@@ -46,9 +46,12 @@ class ModelConfig(Settings):
     def _heads_divide_channels(self) -> Self:
         if self.n_embd % self.n_head:
             near = sorted({self.n_embd // self.n_head, self.n_embd // self.n_head + 1} - {0})
+            dividing = [size for size in range(1, self.n_embd + 1) if self.n_embd % size == 0]
+            heads = min(dividing, key=lambda size: abs(size - self.n_head))
             raise UserError(
                 f"n_embd = {self.n_embd}: must be divisible by n_head = {self.n_head}; "
-                f"nearest: {' or '.join(str(size * self.n_head) for size in near)}"
+                f"nearest: {' or '.join(str(size * self.n_head) for size in near)}, "
+                f"or n_head = {heads}"
             )
         return self
 

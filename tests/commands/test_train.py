@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 import signal
 from pathlib import Path
@@ -77,8 +78,32 @@ def test_train_says_where_everything_lies_and_what_to_try_next(
     for name in ("losses.png", "training_metrics_summary.png", "log.csv", "checkpoints"):
         assert f"  {name}  " in told.out
     commands = re.findall(r"^  playattention (.+)$", told.out, re.MULTILINE)
-    assert len(commands) == 2
+    assert len(commands) == 3
     assert main([*commands[0].split(), "--tokens", "3", "--device", "cpu", "The"]) == 0
+    assert main([*commands[1].split(), "--train.device", "cpu"]) == 0  # goes on: twice the steps
+    assert read_log(Path(folder))[-1].step == 8
+
+
+def test_a_finished_run_that_is_resumed_says_so(text_file: Path, capsys):
+    assert train("--run", "a") == 0
+    capsys.readouterr()
+    assert main(["train", "--resume", "a"]) == 0
+    assert "it has done all of its 4 steps; --train.steps N extends it\n" in capsys.readouterr().out
+
+
+def test_a_context_longer_than_the_text_is_told_before_its_memory(text_file: Path, capsys):
+    """Both would be refused; the first is the mistake."""
+    line = ["train", "gpt", "--dataset", str(text_file), "--model.seq-size", "100000000"]
+    assert main(line) == 2
+    assert refused(capsys).startswith("seq_size = 100000000: the training split of ")
+    assert not Path("logs").exists()
+
+
+@pytest.mark.parametrize("name", ["a b", "folder/a b"])
+def test_what_to_try_next_works_for_a_name_with_a_blank(text_file: Path, capsys, name: str):
+    assert train("--run", name) == 0
+    generate = re.search(r"^  playattention (generate .+)$", capsys.readouterr().out, re.MULTILINE)
+    assert main([*shlex.split(generate[1]), "--tokens", "3", "--device", "cpu", "The"]) == 0
 
 
 def test_an_option_of_the_command_line_reaches_the_run(text_file: Path):
@@ -264,7 +289,7 @@ def test_a_training_that_can_not_fit_is_refused_before_it_begins(
     assert train("--run", "new", "--model.n-embd", "2048", "--model.n-layer", "24") == 2
     assert re.fullmatch(
         r"batch_size = 2: a step needs about 1\d\.\d GiB, and this machine has 1\.0 GiB; allowed: "
-        r"a smaller model, or a larger device",
+        r"a smaller model .*several with --train.parallel fsdp",
         refused(capsys),
     )
     assert [path.name for path in Path("logs").iterdir()] == ["a"]

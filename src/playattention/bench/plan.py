@@ -108,6 +108,12 @@ def even_batch(config: RunConfig, target: Target) -> int:
     return next((size for size in range(most, 0, -1) if sequences % size == 0), 0)
 
 
+SMALLER = (
+    "a smaller model (--model.seq-size, --model.n-layer, --model.n-embd), a larger device, or "
+    "several with --train.parallel fsdp"
+)
+
+
 def check_fits(config: RunConfig, target: Target) -> None:
     """Refuse a training that can't fit, before anything is allocated.
 
@@ -126,7 +132,7 @@ def check_fits(config: RunConfig, target: Target) -> None:
     raise UserError(
         f"batch_size = {config.train.batch_size}: a step needs about {need / GIB:.1f} GiB, and "
         f"{target.name} has {target.memory / GIB:.1f} GiB; allowed: "
-        + (", or ".join(_what_fits(config, target)) or "a smaller model, or a larger device")
+        + (", or ".join(_what_fits(config, target)) or SMALLER)
     )
 
 

@@ -35,6 +35,10 @@ class Train:
             folder, told = on_first(self._open)
             if rank() == 0:
                 print(*told, f"run folder: {folder}", sep="\n", flush=True)
+            if done := _steps_done(folder):
+                told_end = f"it has done all of its {done:,} steps; --train.steps N extends it"
+                if rank() == 0:
+                    print(told_end, flush=True)
             self._go_on(folder)
             if rank() == 0:
                 _say_what_lies_where(folder)
@@ -45,19 +49,25 @@ class Train:
         from playattention.training.run import create_run, exists, find_run, read_config
         from playattention.training.start import check_goes_on, create_run_from, find_start
 
-        _refuse_what_can_not_fit(self.config)
         told = []
         going_on = self.resume
         if going_on is None and self.name and exists(self.name):
             going_on = self.name
         if going_on is not None:
             folder = find_run(going_on)
+            _refuse_what_can_not_fit(self.config)
             if self.init is not None:
                 check_goes_on(folder, self.init)
             told = apply_changes(folder, self.config)
         elif self.init is not None:
+            _refuse_what_can_not_fit(self.config)
             folder = create_run_from(find_start(self.init), self.config, self.name)
         else:
+            try:
+                _refuse_what_can_not_fit(self.config)
+            except UserError:
+                _check_data(self.config)  # a context longer than the text: that is the mistake
+                raise
             folder = create_run(self.config, self.name)
         kept = read_config(folder).train
         wants_compile = self.config.train.compile == "on" or (
@@ -190,10 +200,32 @@ def _refuse_what_can_not_fit(config: RunConfig) -> None:
     plan.check_fits(plan.decided(decided, target), target)
 
 
+def _check_data(config: RunConfig) -> None:
+    """Tell what is wrong with the data set, or with a context that it has no room for."""
+    from playattention.data import load_corpus, split
+
+    corpus = load_corpus(config.data.dataset)
+    tokenizer = corpus.tokenizer(config.data.tokenizer)
+    split(corpus, tokenizer, config.data, config.model.seq_size)
+
+
+def _steps_done(folder: Path) -> int:
+    """Return how many steps a run has done if these are all; else 0."""
+    from playattention.training.checkpoint import saved_steps
+    from playattention.training.run import read_config, read_facts
+
+    done = max(saved_steps(folder), default=0)
+    return done if done >= read_config(folder).steps(read_facts(folder).train_tokens) else 0
+
+
 def _say_what_lies_where(folder: Path) -> None:
     from playattention.training.report import read_samples
+    from playattention.training.run import LOGS, read_config, read_facts
 
-    samples = read_samples(folder)
+    samples, config = read_samples(folder), read_config(folder)
+    steps = config.steps(read_facts(folder).train_tokens)
+    name = quote(folder.name if folder.parent == LOGS else str(folder))
+    dataset = quote(config.data.dataset)
     for step in sorted({*sorted(samples)[:1], *sorted(samples)[-1:]}):
         print(f"\n---- what the model writes at step {step}\n{samples[step].strip()[:300]}")
     print(f"""
@@ -204,5 +236,6 @@ in {folder}:
   generated_samples.txt         what the model wrote on the way
   checkpoints                   its weights at the first, the best and the last step
 try next:
-  playattention generate {folder.name} --temperature 0.8
-  playattention train gpt --model.n-layer 2 --train.steps 500 --dataset playhouse""")
+  playattention generate {name} --temperature 0.8
+  playattention train {config.model.name} --resume {name} --train.steps {2 * steps}
+  playattention train gpt --model.n-layer 2 --train.steps 500 --dataset {dataset}""")

@@ -72,6 +72,9 @@ def _schedule(folder: Path, before: RunConfig, after: RunConfig) -> Iterator[str
     step = saved[-1]
     if step >= new:
         raise UserError(f"steps = {new}: {folder} has done {step} already; allowed: more than that")
+    if new <= after.train.warmup_steps:
+        yield f"all {new} steps are warm-up (warmup_steps = {after.train.warmup_steps})"
+        return
     last = learning_rate(max(0, step - 1), old, before.train)
     following = learning_rate(step, new, after.train)
     yield (

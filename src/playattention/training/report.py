@@ -21,6 +21,7 @@ from playattention.training.readings import Meter
 from playattention.training.tracker import open_tracker
 
 SECONDS_BETWEEN_PLOTS = 20
+SECONDS_BETWEEN_LINES = 30
 
 
 @dataclass
@@ -99,6 +100,7 @@ class Report:
             "training", total=steps, completed=step or 0, told="", device=""
         )
         self._plotted_at = -math.inf
+        self._told_at = time.monotonic()
         self._keep_samples(kept)
 
     def __enter__(self) -> Self:
@@ -133,6 +135,7 @@ class Report:
             told = f"loss {row.train_loss:.3f}  {row.tokens_per_second:,.0f} tokens/s"
             device = self._meter.told() if self._meter else ""
             self._progress.update(self._task, completed=row.step, told=told, device=device)
+            self._tell_now_and_then(row.step, told)
         if row.eval_val_loss is not None:
             self._tell(row)
 
@@ -152,6 +155,15 @@ class Report:
         if now or time.monotonic() - self._plotted_at > SECONDS_BETWEEN_PLOTS:
             draw_plots(self.folder, self.rows, self.floor)
             self._plotted_at = time.monotonic()
+
+    def _tell_now_and_then(self, step: int, told: str) -> None:
+        """Print a line where there is no terminal for a bar, as in a job's log."""
+        if (
+            not self.console.is_terminal
+            and time.monotonic() - self._told_at > SECONDS_BETWEEN_LINES
+        ):
+            self.say(f"step {step:>6,}  {told}")
+            self._told_at = time.monotonic()
 
     def _tell(self, row: Row) -> None:
         floor = "" if self.floor is None else f"  (floor {self.floor:.4f})"
