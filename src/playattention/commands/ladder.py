@@ -50,6 +50,7 @@ class Ladder:
         from playattention.bench import ladder, ladder_files
         from playattention.bench.switches import SwitchError
         from playattention.training.distributed import machine, pick_device
+        from playattention.training.stopping import stoppable
 
         if self.config.train.threads is not None:
             torch.set_num_threads(self.config.train.threads)
@@ -60,16 +61,23 @@ class Ladder:
         threads = torch.get_num_threads()
         _say_what(console, self.config, name, None if on_cuda else threads)
         peak = ladder.measured_peak(device)
+
+        def say(_: str) -> None:
+            console.print("stopping after this row (again: at once)")
+
         rows: list[Row] = []
         missing: list[Missing] = []
         try:
-            with console.status("") as status:
+            # Torch's compiler runs callbacks that would swallow a KeyboardInterrupt.
+            with console.status("") as status, stoppable(say, alone=True) as asked:
                 for found in ladder.Ladder(device, peak, self.steps).climb(self.config):
                     if isinstance(found, ladder.Missing):
                         missing.append(found)
                     else:
                         rows.append(found)
                     status.update(f"{found.switch} done")
+                    if asked.is_set():
+                        raise StoppedError("ladder: stopped, nothing is written", exit_code=130)
         except SwitchError as error:
             raise StoppedError(f"ladder: {error}", exit_code=1) from None
         _say_result(console, rows, missing, peak)
@@ -154,6 +162,11 @@ def _say_result(
     rates = ", ".join(f"{name} {rate / 1e9:,.0f}" for name, rate in peak.operations.items())
     console.print(f"MFU: share of the peak, GFLOP/s: {rates}")
     console.print(f"     ({peak.source})")
+    if any(upper - lower > row.median / 4 for row in rows for lower, upper in [row.quartiles]):
+        console.print(
+            "noisy: a row's quartiles lie more than a quarter of it apart; close other"
+        )
+        console.print("       programs or take more --steps before you believe small ratios")
     for one in missing:
         console.print(f"not on this device: {one.switch} ({one.reason})")
     kernels = {name for row in rows for name in row.seen["attention"]}
