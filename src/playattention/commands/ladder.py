@@ -163,9 +163,7 @@ def _say_result(
     console.print(f"MFU: share of the peak, GFLOP/s: {rates}")
     console.print(f"     ({peak.source})")
     if any(upper - lower > row.median / 4 for row in rows for lower, upper in [row.quartiles]):
-        console.print(
-            "noisy: a row's quartiles lie more than a quarter of it apart; close other"
-        )
+        console.print("noisy: a row's quartiles lie more than a quarter of it apart; close other")
         console.print("       programs or take more --steps before you believe small ratios")
     for one in missing:
         console.print(f"not on this device: {one.switch} ({one.reason})")
