@@ -1,0 +1,1 @@
+"""Look inside a model while its own source runs; the public names are filled in below."""

@@ -1,0 +1,221 @@
+"""What a watch saw: values in the order in which they came to be, and the source that made them.
+
+Knows neither how they were seen (`tracer.py`) nor what they mean (`glossary.py`).
+"""
+
+import fnmatch
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from playattention.errors import UserError, unknown
+from playattention.xray.listing import Listing, listed
+
+
+@dataclass(frozen=True, eq=False)
+class Value:
+    """A tensor that a statement bound to a name, or that a function returned."""
+
+    module: str
+    """Dotted path of the module whose code ran; "" is the model itself."""
+    name: str
+    """The variable in the source, `mixed[0]` for an element; `return` for what was returned."""
+    occurrence: int
+    """How often this name was bound in this module before: 0 for the first."""
+    function: str
+    """Name of the function that ran."""
+    call: int
+    """Which of the trace's calls ran."""
+    file: str
+    """Path of the source."""
+    line: int
+    """First line of the statement, from 1."""
+    source: str
+    """Text of the whole statement."""
+    tensor: torch.Tensor
+    """What was bound, exactly; not to be changed."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The tensor's sizes."""
+        return tuple(self.tensor.shape)
+
+    @property
+    def variable(self) -> str:
+        """The name without the place in a list: `mixed` for `mixed[0]`."""
+        return self.name.partition("[")[0]
+
+    @property
+    def title(self) -> str:
+        """Module, name and occurrence in one word: `blocks.0.attention:weights`."""
+        number = f"#{self.occurrence}" if self.occurrence else ""
+        return f"{self.module}:{self.name}{number}"
+
+    def __repr__(self) -> str:
+        return f"<{self.title} {self.shape} {Path(self.file).name}:{self.line} {self.source!r}>"
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One run of one function."""
+
+    module: str
+    """Dotted path of the module that it belongs to, or from which it was called."""
+    function: str
+    """Its name."""
+    file: str
+    """Path of its source."""
+    line: int
+    """Line of its `def`."""
+    arguments: dict[str, torch.Tensor]
+    """Tensors it was given: parameter -> value; `mixed[0]` for an element of a list."""
+    caller: int | None
+    """Number of the call it was called from; None: from outside of the model's source."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is known of a module besides its weights."""
+
+    kind: str
+    """Its class: `torch.nn.modules.linear.Linear`."""
+    settings: dict[str, bool | int | float | str | None]
+    """Its attributes that are no tensors: `eps`, `p`, `scale`, `training`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """A forward pass: every value, every call, and the source and weights behind them."""
+
+    values: tuple[Value, ...]
+    """In the order in which they came to be."""
+    calls: tuple[Call, ...]
+    """In the order in which they began."""
+    parts: dict[str, Part]
+    """Every module of the model: dotted path -> what it is."""
+    weights: dict[str, torch.Tensor]
+    """Parameters and buffers by their dotted names: the model's own, not copies."""
+    sources: dict[str, str]
+    """File -> its text as it ran."""
+    idx: torch.Tensor
+    """The token ids that went in (B, T)."""
+    targets: torch.Tensor | None = None
+    """The tokens that come next (B, T)."""
+    tokens: tuple[str, ...] | None = None
+    """How the ids of the first sequence are shown; None: as numbers."""
+    versions: dict[str, int] = field(default_factory=dict)
+    """How often each weight had been changed in place when the watch ended."""
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __iter__(self) -> Iterator[Value]:
+        return iter(self.values)
+
+    def __getitem__(self, number: int) -> Value:
+        return self.values[number]
+
+    def __repr__(self) -> str:
+        size = self.nbytes / 2**20
+        return f"<Trace: {len(self)} values in {len(self.modules)} modules, {size:.1f} MiB>"
+
+    @property
+    def modules(self) -> list[str]:
+        """Dotted paths of the modules that bound a value, in the order of their calls."""
+        return list(dict.fromkeys(value.module for value in self.values))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the values take, shared memory counted once."""
+        storages = {id(storage): storage for storage in map(_storage, self.values)}
+        return sum(storage.nbytes() for storage in storages.values())
+
+    @property
+    def labels(self) -> list[str]:
+        """How the tokens of the first sequence are shown."""
+        return [str(id_) for id_ in self.idx[0].tolist()] if self.tokens is None else [*self.tokens]
+
+    def find(self, module: str | None = None, name: str | None = None) -> list[Value]:
+        """Return the values of a module, of a name, or of both, in their order.
+
+        Args:
+            module: Dotted path, or a pattern such as `blocks.*.attention`; "" is the model itself.
+            name: A variable of the source (`mixed` means each of its elements, `mixed[0]` one).
+
+        Raises:
+            UserError: If no module, or none of these modules' values, is called so.
+        """
+        found = [
+            value for value in self.values if module is None or matches(value.module, [module])
+        ]
+        if not found:
+            raise unknown("module", str(module), self.modules)
+        if name is None:
+            return found
+        named = [value for value in found if name in (value.name, value.variable)]
+        if not named:
+            where = "" if module is None else f" in module {module!r}"
+            raise unknown(f"value{where}", name, dict.fromkeys(value.name for value in found))
+        return named
+
+    def one(self, module: str, name: str, occurrence: int = -1) -> Value:
+        """Return a single value; where its name was bound more than once, the last.
+
+        Args:
+            module: Dotted path.
+            name: As in `find`.
+            occurrence: Which of them, from 0.
+
+        Raises:
+            UserError: If there is none.
+        """
+        found = self.find(module, name)
+        try:
+            return found[occurrence]
+        except IndexError:
+            raise UserError(
+                f"occurrence = {occurrence}: {module}:{name} was bound {len(found)} times; "
+                f"allowed: 0 to {len(found) - 1}"
+            ) from None
+
+    def lines(self, module: str, function: str = "forward") -> Listing:
+        """Return a function's source, line by line, each with the values that it made.
+
+        Args:
+            module: Dotted path of the module that ran it.
+            function: Its name.
+
+        Raises:
+            UserError: If the module did not run, or not this function.
+        """
+        run = [call for call in self.calls if call.module == module]
+        if not run:
+            raise unknown("module", module, dict.fromkeys(call.module for call in self.calls))
+        chosen = [call for call in run if call.function == function]
+        if not chosen:
+            names = dict.fromkeys(call.function for call in run)
+            raise unknown(f"function of module {module!r}", function, names)
+        numbers = {number for number, call in enumerate(self.calls) if call in chosen}
+        values = [value for value in self.values if value.call in numbers]
+        return listed(chosen, self.sources[chosen[0].file], values)
+
+    def check_weights(self) -> None:
+        """Check that the weights are still those that made the values.
+
+        Raises:
+            UserError: If one was changed since, say by training on.
+        """
+        for name, version in self.versions.items():
+            if self.weights[name]._version != version:  # noqa: SLF001 - no other way to know
+                raise UserError(f"weight {name!r}: changed since the watch; watch again")
+
+
+def matches(module: str, patterns: Iterable[str]) -> bool:
+    """Tell whether a module's dotted path is one of these, or fits a pattern such as `blocks.*`."""
+    return any(module == pattern or fnmatch.fnmatchcase(module, pattern) for pattern in patterns)
+
+
+def _storage(value: Value) -> torch.UntypedStorage:
+    return value.tensor.untyped_storage()
