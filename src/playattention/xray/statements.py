@@ -1,0 +1,214 @@
+"""Which statement of a source file an instruction of its code belongs to, and what it binds.
+
+The compiler notes for each instruction the place in the source that it came from; the syntax tree
+tells what stands there. So a binding is known exactly, in loops of one line and comprehensions
+too. Does not know tensors, modules or tracing.
+"""
+
+import ast
+import dis
+import linecache
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from types import CodeType
+from typing import Any
+
+from playattention.errors import UserError
+
+Place = tuple[int, int]
+"""Line, from 1, and column in bytes, from 0."""
+Locals = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A statement of a file; of a compound one, the part before its body."""
+
+    line: int
+    """Its first line, from 1."""
+    source: str
+    """Its text, without the indentation that its lines share."""
+
+
+@dataclass(frozen=True)
+class Binding:
+    """What an instruction binds, and how to read it off the local variables right afterwards."""
+
+    name: str
+    statement: Statement
+    read: Callable[[Locals], object]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be seen in a function: offset of an instruction -> what it does."""
+
+    bindings: dict[int, tuple[Binding, ...]]
+    returns: dict[int, Statement]
+
+
+class Source:
+    """A source file and its statements.
+
+    Args:
+        file: Path of the file, or the name of a notebook's cell.
+        text: What stands in it.
+    """
+
+    def __init__(self, file: str, text: str) -> None:
+        self.file = file
+        self.text = text
+        self._rows = [row.encode() for row in text.splitlines()]
+        self._targets: dict[Place, tuple[ast.expr, ast.stmt]] = {}
+        self._returns: dict[Place, ast.stmt] = {}
+        self._plans: dict[CodeType, Plan] = {}
+        self._walk(ast.parse(text), None)
+
+    def plan(self, code: CodeType) -> Plan:
+        """Return what is to be seen in a function of this file.
+
+        Raises:
+            UserError: If the file is not the one that the code was made from, or the code says
+                nothing of columns.
+        """
+        if code not in self._plans:
+            self._check(code)
+            bindings: dict[int, tuple[Binding, ...]] = {}
+            returns: dict[int, Statement] = {}
+            for instruction in dis.get_instructions(code):
+                place = _place(instruction)
+                if place in self._targets and instruction.opname.startswith("STORE"):
+                    bindings[instruction.offset] = tuple(self._bound(instruction, place))
+                elif place in self._returns and instruction.opname.startswith("RETURN"):
+                    returns[instruction.offset] = self._statement(self._returns[place])
+            self._plans[code] = Plan(bindings, returns)
+        return self._plans[code]
+
+    def _walk(self, node: ast.AST, statement: ast.stmt | None) -> None:
+        """Note where names are bound and values returned; comprehensions' own names are not."""
+        if isinstance(node, ast.stmt):
+            statement = node
+        if isinstance(node, ast.Return):
+            self._returns[node.lineno, node.col_offset] = node
+        for target in _targets(node):
+            assert statement is not None  # only statements have targets inside
+            self._targets[target.lineno, target.col_offset] = target, statement
+        for child in ast.iter_child_nodes(node):
+            self._walk(child, statement)
+
+    def _bound(self, instruction: dis.Instruction, place: Place) -> Iterator[Binding]:
+        target, node = self._targets[place]
+        statement = self._statement(node)
+        yield Binding(_name(target), statement, _reader(target))
+        # Python 3.13 joins two neighbouring stores into one instruction.
+        if instruction.opname == "STORE_FAST_STORE_FAST":
+            second = instruction.argval[1]
+            yield Binding(second, statement, _reader(ast.Name(second)))
+
+    def _statement(self, node: ast.stmt) -> Statement:
+        body = getattr(node, "body", None)
+        assert node.end_lineno is not None and node.end_col_offset is not None
+        end = (body[0].lineno, body[0].col_offset) if body else (node.end_lineno, node.end_col_offset)
+        rows = self._rows[node.lineno - 1 : end[0]]
+        rows[-1] = rows[-1][: end[1]]
+        rows[0] = rows[0][node.col_offset :]
+        indent = b" " * node.col_offset
+        return Statement(
+            node.lineno, b"\n".join(row.removeprefix(indent) for row in rows).decode().rstrip()
+        )
+
+    def _check(self, code: CodeType) -> None:
+        """Check that the code was made from this text."""
+        if code.co_name.isidentifier() and code.co_firstlineno not in self._functions.get(
+            code.co_name, ()
+        ):
+            raise UserError(
+                f"{self.file}: changed since it was imported ({code.co_name} is no longer at line "
+                f"{code.co_firstlineno}); import it anew, say in a new process"
+            )
+        positions = (instruction.positions for instruction in dis.get_instructions(code))
+        if all(position is None or position.col_offset is None for position in positions):
+            raise UserError(
+                f"{self.file}: its code says nothing of columns; allowed: Python without "
+                "-X no_debug_ranges and PYTHONNODEBUGRANGES"
+            )
+
+    @cached_property
+    def _functions(self) -> dict[str, set[int]]:
+        """Where functions begin, decorators included: name -> lines."""
+        found: dict[str, set[int]] = {}
+        for node in ast.walk(ast.parse(self.text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                lines = [node.lineno, *(decorator.lineno for decorator in node.decorator_list)]
+                found.setdefault(node.name, set()).add(min(lines))
+        return found
+
+
+def source_of(file: str) -> Source:
+    """Return a file's statements, as it stands now.
+
+    Args:
+        file: Path of a file, or the name of a notebook's cell.
+
+    Raises:
+        UserError: If its text can't be read.
+    """
+    linecache.checkcache(file)
+    text = "".join(linecache.getlines(file))
+    if not text:
+        raise UserError(f"{file}: its source can't be read; allowed: a file, or a notebook's cell")
+    return _parsed(file, text)
+
+
+@lru_cache(maxsize=64)
+def _parsed(file: str, text: str) -> Source:
+    return Source(file, text)
+
+
+def _targets(node: ast.AST) -> Iterator[ast.expr]:
+    """Yield what a node binds: names, attributes, and items of a name."""
+    match node:
+        case ast.Assign(targets=targets):
+            waiting = [*targets]
+        case ast.AugAssign(target=target) | ast.For(target=target) | ast.NamedExpr(target=target):
+            waiting = [target]
+        case ast.AnnAssign(target=target, value=ast.expr()):
+            waiting = [target]
+        case ast.withitem(optional_vars=ast.expr() as target):
+            waiting = [target]
+        case _:
+            waiting = []
+    while waiting:
+        match waiting.pop():
+            case ast.Tuple(elts=elements) | ast.List(elts=elements):
+                waiting.extend(elements)
+            case ast.Starred(value=inner):
+                waiting.append(inner)
+            case ast.Name() | ast.Attribute(value=ast.Name()) | ast.Subscript() as bound:
+                if not isinstance(bound, ast.Subscript) or isinstance(bound.value, ast.Name):
+                    yield bound
+            case _:
+                pass
+
+
+def _place(instruction: dis.Instruction) -> Place | None:
+    position = instruction.positions
+    if position is None or position.lineno is None or position.col_offset is None:
+        return None
+    return position.lineno, position.col_offset
+
+
+def _name(target: ast.expr) -> str:
+    """Return what a target is called; an item's change is one of the whole."""
+    return ast.unparse(target.value if isinstance(target, ast.Subscript) else target)
+
+
+def _reader(target: ast.expr) -> Callable[[Locals], object]:
+    match target:
+        case ast.Attribute(value=ast.Name(id=owner), attr=attribute):
+            return lambda known: getattr(known[owner], attribute)
+        case ast.Name(id=name) | ast.Subscript(value=ast.Name(id=name)):
+            return lambda known: known.get(name)  # None: a global
+        case _:
+            raise AssertionError(target)
