@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from playattention import xray
     from playattention.config import (
         DataConfig,
         GPT2Config,
@@ -59,10 +60,13 @@ __all__ = [
     "generate",
     "load_run",
     "stream",
+    "xray",
 ]
 
 
 def __getattr__(name: str) -> object:
+    if name == "xray":
+        return import_module("playattention.xray")
     if name not in _HOME:
         raise AttributeError(f"module 'playattention' has no attribute '{name}'")
     return getattr(import_module(f"playattention.{_HOME[name]}"), name)

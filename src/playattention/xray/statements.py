@@ -109,7 +109,9 @@ class Source:
     def _statement(self, node: ast.stmt) -> Statement:
         body = getattr(node, "body", None)
         assert node.end_lineno is not None and node.end_col_offset is not None
-        end = (body[0].lineno, body[0].col_offset) if body else (node.end_lineno, node.end_col_offset)
+        end = (
+            (body[0].lineno, body[0].col_offset) if body else (node.end_lineno, node.end_col_offset)
+        )
         rows = self._rows[node.lineno - 1 : end[0]]
         rows[-1] = rows[-1][: end[1]]
         rows[0] = rows[0][node.col_offset :]

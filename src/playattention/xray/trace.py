@@ -208,7 +208,7 @@ class Trace:
             UserError: If one was changed since, say by training on.
         """
         for name, version in self.versions.items():
-            if self.weights[name]._version != version:  # noqa: SLF001 - no other way to know
+            if self.weights[name]._version != version:
                 raise UserError(f"weight {name!r}: changed since the watch; watch again")
 
 

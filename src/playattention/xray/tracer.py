@@ -47,7 +47,7 @@ class Recorded:
     @property
     def falsified(self) -> bool:
         """Whether a value was changed in place after it had been bound."""
-        return any(tensor._version != version for tensor, version in self.versions)  # noqa: SLF001
+        return any(tensor._version != version for tensor, version in self.versions)
 
 
 class Tracer:
@@ -85,7 +85,7 @@ class Tracer:
     def __enter__(self) -> "Tracer":
         self._previous = sys.gettrace()
         # Python 3.12 asks only at the start whether any frame wants to see its instructions.
-        sys._getframe().f_trace_opcodes = True  # noqa: SLF001
+        sys._getframe().f_trace_opcodes = True
         sys.settrace(self._on_call)
         return self
 
@@ -182,7 +182,7 @@ class Tracer:
 
     def _as_kept(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return the tensor, or its copy, and count its memory; the same for the same tensor."""
-        key = id(tensor), tensor._version  # noqa: SLF001 - no other way to know of a change
+        key = id(tensor), tensor._version
         if key in self._copies:
             return self._copies[key]
         self.recorded.versions.append((tensor, key[1]))  # which also keeps its id its own

@@ -1,0 +1,89 @@
+"""What can be looked into: plain models, tokens that fit them, modules that are there.
+
+Knows neither how a model is watched nor how it is changed.
+"""
+
+import functools
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import nn
+
+from playattention.errors import UserError, unknown
+from playattention.xray.trace import matches
+
+_WRAPPERS = {
+    "torch._dynamo": "compiled by torch.compile",
+    "torch.jit": "compiled by torch.jit",
+    "torch.nn.parallel": "wrapped for several devices",
+    "torch.distributed": "spread over several devices",
+}
+
+
+def refuse_wrapped(model: nn.Module) -> None:
+    """Check that a model's own source runs, and that its hooks are called.
+
+    Raises:
+        UserError: If it, or a module in it, is compiled or wrapped.
+    """
+    if not isinstance(model, nn.Module):
+        raise UserError(f"model = {type(model).__name__}: must be a torch.nn.Module")
+    for path, module in model.named_modules():
+        kinds = [kind.__module__ for kind in type(module).__mro__]
+        found = [
+            told
+            for package, told in _WRAPPERS.items()
+            if any(f"{kind}.".startswith(f"{package}.") for kind in kinds)
+        ]
+        if module._compiled_call_impl is not None:
+            found = [_WRAPPERS["torch._dynamo"]]
+        if found:
+            where = f"its module {path!r}" if path else "it"
+            raise UserError(
+                f"model = {type(model).__name__}: {where} is {found[0]}, so its source does not "
+                "run line by line; allowed: the plain model"
+            )
+
+
+def kept_modules(model: nn.Module, modules: Iterable[str] | str | None) -> Callable[[str], bool]:
+    """Return what tells by its dotted path whether a module's values are kept.
+
+    Raises:
+        UserError: If a path or pattern is none of the model's.
+    """
+    if modules is None:
+        return lambda _: True
+    patterns = [modules] if isinstance(modules, str) else [*modules]
+    paths = [path for path, _ in model.named_modules()]
+    for pattern in patterns:
+        if not any(matches(path, [pattern]) for path in paths):
+            raise unknown("module", pattern, paths)
+    return functools.cache(lambda path: matches(path, patterns))
+
+
+def check_tokens(model: nn.Module, idx: torch.Tensor, targets: torch.Tensor | None) -> None:
+    """Check that token ids fit a model, as far as it says what it takes.
+
+    Raises:
+        UserError: If they do not.
+    """
+    if idx.dim() != 2 or idx.dtype not in (torch.int64, torch.int32) or not idx.numel():
+        raise UserError(
+            f"idx = {idx.dtype} of shape {tuple(idx.shape)}: must be token ids (B, T), "
+            "torch.int64, at least one"
+        )
+    if targets is not None and targets.shape != idx.shape:
+        raise UserError(
+            f"targets = shape {tuple(targets.shape)}: must be that of idx, {tuple(idx.shape)}"
+        )
+    config = getattr(model, "config", None)
+    seq_size, vocab_size = (getattr(config, name, None) for name in ("seq_size", "vocab_size"))
+    if isinstance(seq_size, int) and idx.size(1) > seq_size:
+        raise UserError(
+            f"idx = {idx.size(1)} tokens: the model takes seq_size = {seq_size} at most"
+        )
+    if isinstance(vocab_size, int) and not 0 <= int(idx.min()) <= int(idx.max()) < vocab_size:
+        raise UserError(
+            f"idx = ids from {int(idx.min())} to {int(idx.max())}: must be 0 to "
+            f"{vocab_size - 1}, as vocab_size = {vocab_size}"
+        )
