@@ -112,10 +112,11 @@ def memory(
     keep = kept_modules(model, modules)
     try:
         twin = _without_numbers(model)
-        inputs = [None if ids is None else ids.to("meta") for ids in (idx, targets)]
+        following = None if targets is None else targets.to("meta")
         with explicit_attention(twin), torch.no_grad():
-            return _traced(twin, *inputs, keep, float("inf")).recorded.nbytes  # type: ignore[arg-type]
-    except Exception:
+            tracer = _traced(twin, idx.to("meta"), following, keep, float("inf"))
+            return tracer.recorded.nbytes
+    except Exception:  # a learner's model may do anything; the run with numbers will tell
         return None
 
 
@@ -126,14 +127,15 @@ def explicit_attention(model: nn.Module) -> Iterator[None]:
     Args:
         model: Its modules with a `flash_attention` are changed, and changed back at the end.
     """
-    fused = [part for part in model.modules() if vars(part).get("flash_attention") is True]
-    for part in fused:
-        part.flash_attention = False
+    settings = [vars(part) for part in model.modules()]
+    fused = [setting for setting in settings if setting.get("flash_attention") is True]
+    for setting in fused:
+        setting["flash_attention"] = False
     try:
         yield
     finally:
-        for part in fused:
-            part.flash_attention = True
+        for setting in fused:
+            setting["flash_attention"] = True
 
 
 def _rough_memory(model: nn.Module, idx: torch.Tensor) -> float:
