@@ -130,9 +130,14 @@ class Trace:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the values take, shared memory counted once."""
-        storages = {id(storage): storage for storage in map(_storage, self.values)}
-        return sum(storage.nbytes() for storage in storages.values())
+        """Bytes that the values and arguments take: shared memory once, the model's own not."""
+        given = [tensor for call in self.calls for tensor in call.arguments.values()]
+        own = [
+            *self.weights.values(),
+            *(ids for ids in (self.idx, self.targets) if ids is not None),
+        ]
+        kept = _storages([*(value.tensor for value in self.values), *given])
+        return sum(kept[number].nbytes() for number in kept.keys() - _storages(own).keys())
 
     @property
     def labels(self) -> list[str]:
@@ -289,5 +294,6 @@ def matches(module: str, patterns: Iterable[str]) -> bool:
     return any(module == pattern or fnmatch.fnmatchcase(module, pattern) for pattern in patterns)
 
 
-def _storage(value: Value) -> torch.UntypedStorage:
-    return value.tensor.untyped_storage()
+def _storages(tensors: Iterable[torch.Tensor]) -> dict[int, torch.UntypedStorage]:
+    storages = [tensor.untyped_storage() for tensor in tensors]
+    return {id(storage): storage for storage in storages}

@@ -209,7 +209,11 @@ def _without_numbers(model: nn.Module) -> nn.Module:
         memo[id(weight)] = nn.Parameter(weight.detach().to("meta"), requires_grad=False)
     for buffer in model.buffers():
         memo[id(buffer)] = buffer.detach().to("meta")
-    return copy.deepcopy(model, memo)
+    twin = copy.deepcopy(model, memo)
+    for module in twin.modules():
+        module._forward_hooks.clear()  # they may do anything, and are no part of the model
+        module._forward_pre_hooks.clear()
+    return twin
 
 
 def _random_state(device: torch.device) -> list[torch.Tensor]:
