@@ -15,10 +15,9 @@ from types import FrameType, MethodType
 import torch
 from torch import nn
 
-import playattention
 from playattention.xray.statements import Source, source_of
 
-_PACKAGE = Path(playattention.__file__).parent
+_PACKAGE = Path(__file__).parents[1]
 _INSTALLED = (
     *(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")),
     *site.getsitepackages(),

@@ -11,11 +11,13 @@ followed is found from the classes that a model is made of.
 import copy
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import is_dataclass
 
 import psutil
 import torch
 from torch import nn
 
+from playattention.config import Settings
 from playattention.xray.checks import check_tokens, kept_modules, refuse_wrapped
 from playattention.xray.follow import Follow
 from playattention.xray.trace import Part, Trace
@@ -62,7 +64,7 @@ def run(
     modules: Iterable[str] | str | None = None,
     *,
     limit: float | None = None,
-    seen: Callable[[torch.Tensor], None] | None = None,
+    seen: Callable[[torch.Tensor, torch.Tensor], None] | None = None,
 ) -> Trace:
     """Do what `watch` does, with gradients if they are on.
 
@@ -72,7 +74,7 @@ def run(
         targets: As in `watch`.
         modules: As in `watch`.
         limit: As in `watch`.
-        seen: Called with each tensor that is kept, as it is bound.
+        seen: Called with each tensor as it is bound, and with what is kept of it.
     """
     refuse_wrapped(model)
     check_tokens(model, idx, targets)
@@ -89,7 +91,7 @@ def run(
         if tracer.recorded.falsified:
             _set_random_state(idx.device, state)
             tracer = _traced(model, idx, targets, keep, limit, copied=True, seen=seen)
-    return _trace(model, tracer, idx, targets)
+        return _trace(model, tracer, idx, targets)
 
 
 def memory(
@@ -160,7 +162,7 @@ def _traced(
     limit: float,
     *,
     copied: bool = False,
-    seen: Callable[[torch.Tensor], None] | None = None,
+    seen: Callable[[torch.Tensor, torch.Tensor], None] | None = None,
 ) -> Tracer:
     names = {id(module): path for path, module in model.named_modules()}
     own = [weight.untyped_storage() for weight in (*model.parameters(), *model.buffers())]
@@ -194,10 +196,14 @@ def _trace(
 
 def _part(module: nn.Module) -> Part:
     kind = type(module)
+    known = {name: value for name, value in vars(module).items() if not name.startswith("_")}
+    for name, value in list(known.items()):  # settings in one object: `config.n_embd`
+        if isinstance(value, Settings) or is_dataclass(value):
+            known.update({f"{name}.{key}": inner for key, inner in vars(value).items()})
     settings = {
         name: value
-        for name, value in vars(module).items()
-        if not name.startswith("_") and isinstance(value, bool | int | float | str | None)
+        for name, value in known.items()
+        if isinstance(value, bool | int | float | str | None)
     }
     return Part(f"{kind.__module__}.{kind.__qualname__}", settings)
 
@@ -209,7 +215,11 @@ def _without_numbers(model: nn.Module) -> nn.Module:
         memo[id(weight)] = nn.Parameter(weight.detach().to("meta"), requires_grad=False)
     for buffer in model.buffers():
         memo[id(buffer)] = buffer.detach().to("meta")
-    return copy.deepcopy(model, memo)
+    twin = copy.deepcopy(model, memo)
+    for module in twin.modules():
+        module._forward_hooks.clear()  # they may do anything, and are no part of the model
+        module._forward_pre_hooks.clear()
+    return twin
 
 
 def _random_state(device: torch.device) -> list[torch.Tensor]:
