@@ -72,15 +72,15 @@ class Ledger:
         kept = sorted(self.entries, key=_size)[-_SHOWN:]
         widest = max(_size(entry) for entry in self.entries) or 1.0
         rows = [
-            [entry.name, f"{entry.amount:+.4f}", _bar(entry.amount / widest)]
+            [entry.name, f"{entry.amount:+z.4f}", _bar(entry.amount / widest)]
             for entry in self.entries
             if entry in kept
         ]
         rest = [entry.amount for entry in self.entries if entry not in kept]
         if rest:
-            rows.append([f"the {len(rest)} others", f"{sum(rest):+.4f}", ""])
-        rows.append(["remainder", f"{self.remainder:+.4f}", ""])
-        rows.append(["logit", f"{self.logit:+.4f}", ""])
+            rows.append([f"the {len(rest)} others", f"{sum(rest):+z.4f}", ""])
+        rows.append(["remainder", f"{self.remainder:+z.4f}", ""])
+        rows.append(["logit", f"{self.logit:+z.4f}", ""])
         widths = [max(len(row[place]) for row in rows) for place in range(2)]
         lines = [
             f"{name:<{widths[0]}}  {amount:>{widths[1]}}  {bar}".rstrip()
