@@ -175,7 +175,10 @@ def test_another_tracer_is_put_back_even_after_an_exception(gpt, idx):
 
 
 def test_a_watch_sees_its_own_thread_alone(gpt, idx):
-    """Another thread that runs the same model at the same time is not in the trace."""
+    """Another thread that runs the same model at the same time is not in the trace.
+
+    From Python 3.12 on it can hide instructions from the watch: that is told, and never a gap.
+    """
     started, done = threading.Event(), threading.Event()
 
     def busy() -> None:
@@ -188,11 +191,15 @@ def test_a_watch_sees_its_own_thread_alone(gpt, idx):
     thread.start()
     try:
         started.wait()
-        beside = xray.watch(gpt, idx)
+        beside = [key(value) for value in xray.watch(gpt, idx)]
+    except UserError as error:
+        assert sys.version_info >= (3, 12)
+        assert "ran in another thread" in str(error)
+        beside = None
     finally:
         done.set()
         thread.join()
-    assert [key(value) for value in beside] == [key(value) for value in xray.watch(gpt, idx)]
+    assert beside in (None, [key(value) for value in xray.watch(gpt, idx)])
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit")  # torch's own, when its compiler is imported
