@@ -62,7 +62,7 @@ class Tracer:
         own: The model's own memory, which is not counted.
         limit: Most bytes to keep.
         copy: Keeps copies, for a model that changes tensors in place.
-        seen: Called with each tensor that is kept.
+        seen: Called with each tensor as it is bound, and with what is kept of it.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Tracer:
         limit: float,
         *,
         copy: bool = False,
-        seen: Callable[[torch.Tensor], None] | None = None,
+        seen: Callable[[torch.Tensor, torch.Tensor], None] | None = None,
     ) -> None:
         self.recorded = Recorded()
         self.sources: dict[str, str] = {}
@@ -191,7 +191,9 @@ class Tracer:
         if key in self._copies:
             return self._copies[key]
         self.recorded.versions.append((tensor, key[1]))  # which also keeps its id its own
-        kept = tensor.detach().clone() if self._copy else tensor
+        kept = tensor.detach() if tensor.requires_grad else tensor
+        if self._copy:
+            kept = kept.clone()
         self._copies[key] = kept
         storage = kept.untyped_storage()
         if id(storage) not in self._own and id(storage) not in self.recorded.storages:
@@ -200,7 +202,7 @@ class Tracer:
             if self.recorded.nbytes > self._limit:
                 raise too_large(self.recorded.nbytes, self._limit, "at least ")
         if self._seen is not None:
-            self._seen(kept)
+            self._seen(tensor, kept)
         return kept
 
 
