@@ -205,8 +205,6 @@ def _less(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
 def _share(less: torch.Tensor, one: torch.Tensor, other: torch.Tensor) -> float:
     """Return the length of a difference as a share of the longer tensor, where all are finite."""
     counts = less.isfinite() & one.isfinite() & other.to(one.device).isfinite()
-    lengths = [
-        tensor.to(one.device)[counts].double().norm().item() for tensor in (less, one, other)
-    ]
+    lengths = [tensor.to(one.device)[counts].float().norm().item() for tensor in (less, one, other)]
     longer = max(lengths[1:])
     return lengths[0] / longer if longer else 0.0

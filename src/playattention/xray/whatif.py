@@ -5,10 +5,10 @@
 
 Each is a context manager: at its end, after an error too, the model is the one from before. They
 work inside of each other, in the order in which they were entered, in evaluation and training
-mode, in a `watch` and in `generate`; a cache must begin inside. A model with a fused branch takes
-the explicit one meanwhile. What the trace of a changed model shows is what ran: where a value was
-put in the place of another, its statement shows the new one, and all that follows is computed
-from it. `patching.py` puts values of another run in place.
+mode, in a `watch` and in `generate`; a cache must begin and end inside. A model with a fused
+branch takes the explicit one meanwhile. What the trace of a changed model shows is what ran: where
+a value was put in the place of another, its statement shows the new one, and all that follows is
+computed from it. `patching.py` puts values of another run in place.
 
 Does not know how a model is built beyond the handles in `handles.py`.
 """
