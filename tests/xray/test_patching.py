@@ -43,6 +43,19 @@ def test_a_replaced_row_is_what_the_head_mixes_by(model: nn.Module, idx: torch.T
     assert torch.equal(mixed_by(trace, 1, 1), mixed_by(clean, 1, 1))
 
 
+def test_weights_that_a_row_does_not_name_are_zero(model: nn.Module, idx: torch.Tensor):
+    """From the last position, which would look at all; the same as the row with its zeros."""
+    found = []
+    for row in ([0.5, 0.5], [0.5, 0.5, 0.0, 0.0, 0.0], [0.5, 0.5] + 5 * [0.0]):
+        with replace_attention(model, 0, 0, 4, row):
+            found.append(watch(model, idx))
+    for trace in found:
+        dropped = trace.find("blocks.0.attention*", "dropped")[0].tensor
+        first = dropped[:, 0] if dropped.dim() == 4 else dropped
+        assert first[:, 4].tolist() == [[0.5, 0.5, 0.0, 0.0, 0.0]] * 2
+        assert torch.equal(trace.one("", "logits").tensor, found[0].one("", "logits").tensor)
+
+
 def test_a_replaced_row_may_look_at_later_tokens(model: nn.Module, idx: torch.Tensor):
     with replace_attention(model, 0, 0, 1, [0.0, 0.0, 0.0, 0.0, 1.0]):
         assert later_changes(model, idx) == [1, 2, 3, 4]

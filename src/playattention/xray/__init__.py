@@ -3,7 +3,11 @@
 from playattention.xray.across import across, difference
 from playattention.xray.adamw import adamw_step, next_step
 from playattention.xray.backward import backward
+from playattention.xray.ledger import Ledger, ledger
+from playattention.xray.lens import LogitLens, Losses, logit_lens, losses
 from playattention.xray.patching import patch, patch_head, replace_attention
+from playattention.xray.patterns import PATTERNS, playhouse_windows
+from playattention.xray.roles import HeadRoles, Role, head_roles
 from playattention.xray.trace import Trace, Value
 from playattention.xray.watch import memory, watch
 from playattention.xray.whatif import (
@@ -18,6 +22,12 @@ from playattention.xray.whatif import (
 )
 
 __all__ = [
+    "PATTERNS",
+    "HeadRoles",
+    "Ledger",
+    "LogitLens",
+    "Losses",
+    "Role",
     "Trace",
     "Value",
     "ablate_feed_forward",
@@ -27,6 +37,10 @@ __all__ = [
     "attention_scale",
     "backward",
     "difference",
+    "head_roles",
+    "ledger",
+    "logit_lens",
+    "losses",
     "memory",
     "next_step",
     "no_causal_mask",
@@ -35,6 +49,7 @@ __all__ = [
     "no_scale",
     "patch",
     "patch_head",
+    "playhouse_windows",
     "replace_attention",
     "swap_tokens",
     "watch",
