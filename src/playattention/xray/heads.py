@@ -3,7 +3,6 @@
 Does not know which change is wanted, nor how it is taken back.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -112,25 +111,6 @@ def mixes_always(change: Change, head: Head, mean: torch.Tensor) -> None:
 
     change.output(made, vector)
     change.output(head.dropout, itself)
-
-
-def keep_mixed(change: Change, heads: Sequence[Head]) -> dict[Head, torch.Tensor]:
-    """Return where each head will put what it mixes (B, T, D) when the model runs."""
-    kept: dict[Head, torch.Tensor] = {}
-
-    def look(head: Head) -> Edit:
-        def at(output: torch.Tensor) -> torch.Tensor:
-            kept[head] = output if head.alone else output[..., head.columns(output.size(-1))]
-            return output
-
-        return at
-
-    for head in heads:
-        if head.alone:
-            change.output(head.module, look(head))
-        else:
-            change.input(projection(head), look(head))
-    return kept
 
 
 def projection(head: Head) -> nn.Module:

@@ -21,10 +21,8 @@ import torch
 from torch import nn
 
 from playattention.errors import UserError, unknown
-from playattention.xray.checks import check_tokens
+from playattention.xray.anatomy import passed
 from playattention.xray.handles import (
-    Change,
-    Edit,
     attending,
     changing,
     check_number,
@@ -32,7 +30,7 @@ from playattention.xray.handles import (
     layer,
     part,
 )
-from playattention.xray.heads import always, head, keep_mixed, mixes_always, mixes_nothing
+from playattention.xray.heads import always, head, mixes_always, mixes_nothing
 
 By = Literal["zero", "mean"]
 
@@ -61,17 +59,18 @@ def ablate_heads(
         UserError: If there is no such head, `over` is missing, or the model is compiled.
     """
     with changing(model) as change:
-        asked = [head(model, layer, number) for layer, number in heads]
+        places = [*heads]
+        asked = [head(model, layer, number) for layer, number in places]
         _check_by(by, over)
-        if over is not None:
-            with changing(model) as look:
-                mixed = keep_mixed(look, asked)
-                _evaluated(look, model, over)
-            for one in asked:
-                mixes_always(change, one, _mean(mixed[one]))
-        else:
+        if over is None:
             for one in asked:
                 mixes_nothing(change, one)
+        else:
+            paths = [f"blocks.{layer}.attention.projection" for layer, _ in places]
+            joined = passed(model, over, [*dict.fromkeys(paths)]).inputs
+            for one, path in zip(asked, paths, strict=True):
+                mean = _mean(joined[path])
+                mixes_always(change, one, mean[one.columns(mean.numel())])
         yield
 
 
@@ -93,17 +92,15 @@ def ablate_feed_forward(
         UserError: If there is no such layer, `over` is missing, or the model is compiled.
     """
     with changing(model) as change:
-        asked = [part(model, number, "feed_forward") for number in layers]
+        asked = {f"blocks.{one}.feed_forward": part(model, one, "feed_forward") for one in layers}
         _check_by(by, over)
-        if over is not None:
-            with changing(model) as look:
-                means = _keep_means(look, asked)
-                _evaluated(look, model, over)
-            for one in asked:
-                change.output(one, always(means[one]))
+        if over is None:
+            for module in asked.values():
+                change.output(module, torch.zeros_like)
         else:
-            for one in asked:
-                change.output(one, torch.zeros_like)
+            computed = passed(model, over, [*asked]).outputs
+            for path, module in asked.items():
+                change.output(module, always(_mean(computed[path])))
         yield
 
 
@@ -240,31 +237,6 @@ def swap_tokens(idx: torch.Tensor, first: int, second: int) -> torch.Tensor:
     order = [*range(idx.size(1))]
     order[first], order[second] = second, first
     return idx[:, order]
-
-
-def _evaluated(change: Change, model: nn.Module, over: torch.Tensor) -> None:
-    """Run a model over reference tokens without dropout, each module's own mode put back later."""
-    check_tokens(model, over, None)
-    for module in model.modules():
-        change.put(module, "training", False)
-    with torch.no_grad():
-        model(over)
-
-
-def _keep_means(change: Change, modules: Iterable[nn.Module]) -> dict[nn.Module, torch.Tensor]:
-    """Return where each module's mean output (C) will be when the model runs."""
-    means: dict[nn.Module, torch.Tensor] = {}
-
-    def look(module: nn.Module) -> Edit:
-        def at(output: torch.Tensor) -> torch.Tensor:
-            means[module] = _mean(output)
-            return output
-
-        return at
-
-    for module in modules:
-        change.output(module, look(module))
-    return means
 
 
 def _mean(values: torch.Tensor) -> torch.Tensor:
