@@ -113,6 +113,19 @@ def test_a_weight_without_a_gradient_takes_no_step(model: nn.Module):
         step["final_norm.weight"]
 
 
+def test_of_the_weights_that_are_named_alone_the_step_is_the_same(
+    model: nn.Module, idx: torch.Tensor, targets: torch.Tensor
+):
+    back = backward(model, idx, targets)
+    whole = adamw_step(model, back, CONFIG)
+    part = adamw_step(model, back, CONFIG, names=["final_norm.bias"])
+    assert [*part.updates] == ["final_norm.bias"]
+    assert (part.norm, part.factor) == (whole.norm, whole.factor)
+    assert torch.equal(part["final_norm.bias"].new, whole["final_norm.bias"].new)
+    with pytest.raises(UserError, match=r"unknown weight 'final_norm.biass'.*did you mean"):
+        adamw_step(model, back, CONFIG, names=["final_norm.biass"])
+
+
 @pytest.fixture
 def step(model: nn.Module, idx: torch.Tensor, targets: torch.Tensor) -> AdamWStep:
     """A step of which everything counts: clipping, decay, earlier moments."""

@@ -7,7 +7,7 @@ Does not know where gradients come from.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -147,6 +147,7 @@ def adamw_step(
     gradients: Backward | Mapping[str, torch.Tensor | None],
     config: TrainConfig | None = None,
     *,
+    names: Iterable[str] | None = None,
     rate: float | None = None,
     moments: Mapping[str, Moments] | None = None,
 ) -> AdamWStep:
@@ -158,8 +159,13 @@ def adamw_step(
             one takes no step.
         config: Betas, weight decay, gradient clipping and learning rate; default: those of
             the GPT recipe.
+        names: Weights to spell out, in some twelve tensors of the size of each; default: all. The
+            gradients of all count for the clipping.
         rate: Learning rate; default: that of the step in a schedule over `config.steps`.
         moments: What is remembered of earlier gradients, by name; default: none, the first step.
+
+    Raises:
+        UserError: If there is no weight of a name.
     """
     config, moments = config or TrainConfig(), moments or {}
     found = gradients.gradients if isinstance(gradients, Backward) else gradients
@@ -172,8 +178,12 @@ def adamw_step(
     groups = build_optimizer(model, config).param_groups
     group_of = {id(weight): group for group in groups for weight in group["params"]}
     step = AdamWStep(rate, config.betas, groups[0]["eps"], norm.item(), factor.item(), {})
-    for name, weight in model.named_parameters():
+    weights = dict(model.named_parameters())
+    for name in weights if names is None else names:
+        if name not in weights:
+            raise unknown("weight", name, weights)
         if name in own:
+            weight = weights[name]
             decay = group_of[id(weight)]["weight_decay"]
             before = moments.get(name)
             step.updates[name] = _update(
@@ -183,7 +193,12 @@ def adamw_step(
 
 
 def next_step(
-    run: str | Path, idx: torch.Tensor, targets: torch.Tensor, step: int | None = None
+    run: str | Path,
+    idx: torch.Tensor,
+    targets: torch.Tensor,
+    step: int | None = None,
+    *,
+    names: Iterable[str] | None = None,
 ) -> tuple[Backward, AdamWStep]:
     """Return the step that a run would take from a checkpoint on these tokens, without dropout.
 
@@ -195,6 +210,7 @@ def next_step(
         idx: Token ids (B, T).
         targets: The tokens that come next (B, T).
         step: Which checkpoint; default: the last.
+        names: As in `adamw_step`.
 
     Returns:
         The gradients, and what AdamW makes of them with the moments of the checkpoint.
@@ -212,7 +228,7 @@ def next_step(
     tokens = 0 if config.epochs is None else read_facts(loaded.path).train_tokens
     rate = learning_rate(loaded.step, loaded.config.steps(tokens), config)
     found = backward(loaded.model, idx, targets)
-    return found, adamw_step(loaded.model, found, config, rate=rate, moments=moments)
+    return found, adamw_step(loaded.model, found, config, names=names, rate=rate, moments=moments)
 
 
 def _update(
