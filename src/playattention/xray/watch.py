@@ -11,11 +11,13 @@ followed is found from the classes that a model is made of.
 import copy
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import is_dataclass
 
 import psutil
 import torch
 from torch import nn
 
+from playattention.config import Settings
 from playattention.xray.checks import check_tokens, kept_modules, refuse_wrapped
 from playattention.xray.follow import Follow
 from playattention.xray.trace import Part, Trace
@@ -89,7 +91,7 @@ def run(
         if tracer.recorded.falsified:
             _set_random_state(idx.device, state)
             tracer = _traced(model, idx, targets, keep, limit, copied=True, seen=seen)
-    return _trace(model, tracer, idx, targets)
+        return _trace(model, tracer, idx, targets)
 
 
 def memory(
@@ -192,10 +194,14 @@ def _trace(
 
 def _part(module: nn.Module) -> Part:
     kind = type(module)
+    known = {name: value for name, value in vars(module).items() if not name.startswith("_")}
+    for name, value in list(known.items()):  # settings in one object: `config.n_embd`
+        if isinstance(value, Settings) or is_dataclass(value):
+            known.update({f"{name}.{key}": inner for key, inner in vars(value).items()})
     settings = {
         name: value
-        for name, value in vars(module).items()
-        if not name.startswith("_") and isinstance(value, bool | int | float | str | None)
+        for name, value in known.items()
+        if isinstance(value, bool | int | float | str | None)
     }
     return Part(f"{kind.__module__}.{kind.__qualname__}", settings)
 

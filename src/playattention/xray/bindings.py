@@ -1,0 +1,296 @@
+"""Names that are no tensors of the trace: sizes, modules in loops, functions, the file's imports.
+
+Their assignments are read again, as they stand in the source: `T = idx.size(1)`, `for block in
+self.blocks`. Where it hangs on more than the source tells, it is not guessed. Does not know how an
+expression is read; it is given the reader.
+"""
+
+import ast
+import builtins
+import importlib
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from playattention.xray.calls import as_items
+from playattention.xray.cells import UnknownError
+from playattention.xray.names import FUNCTION, Module, Own, Scope, functions, parsed, statements
+
+if TYPE_CHECKING:
+    from playattention.xray.expressions import Reader
+
+LIBRARIES = ("torch", "math")
+"""Whose functions are known by name."""
+
+
+@dataclass(frozen=True)
+class Names:
+    """Looks up names for a reader."""
+
+    reader: "Reader"
+
+    @property
+    def scope(self) -> Scope:
+        """The reader's scope."""
+        return self.reader.scope
+
+    def local(self, name: str) -> Any:
+        """Return what a name stands for, from the inside out.
+
+        Raises:
+            UnknownError: If the source does not tell.
+        """
+        function = self.scope.function
+        if function is not None:
+            found = self._binding(function.body, name)
+            if found is not None:
+                return self._bound(found, name)
+            if name in self.scope.parameters:
+                return self._parameter(name)
+        return self._global(name, self.scope.tree)
+
+    def _binding(self, body: list[ast.stmt], name: str) -> ast.stmt | None:
+        """Return the statement before this one that bound a name last; None if none did."""
+        found: ast.stmt | None = None
+        for statement in body:
+            if statement.lineno > self.scope.line or (
+                statement.lineno == self.scope.line and not isinstance(statement, ast.For)
+            ):
+                break
+            holds = self.scope.line <= (statement.end_lineno or 0)
+            if not any(name in names_bound(inner) for inner in statements([statement])):
+                continue
+            if isinstance(statement, ast.If):
+                found = self._branch(statement, name, holds) or found
+            elif isinstance(statement, ast.For | ast.While | ast.With) and holds:
+                found = self._in_loop(statement, name) or found
+            elif name in names_bound(statement) and not isinstance(statement, ast.For | ast.With):
+                found = statement
+            else:
+                raise UnknownError(f"what {name} was after line {statement.lineno}")
+        return found
+
+    def _branch(self, statement: ast.If, name: str, holds: bool) -> ast.stmt | None:
+        within = [
+            body
+            for body in (statement.body, statement.orelse)
+            if body and body[0].lineno <= self.scope.line <= (body[-1].end_lineno or 0)
+        ]
+        if holds and within:
+            return self._binding(within[0], name)
+        earlier = replace(self.reader, scope=replace(self.scope, line=statement.lineno))
+        return self._binding(
+            statement.body if earlier.truth(statement.test) else statement.orelse, name
+        )
+
+    def _in_loop(self, statement: ast.For | ast.While | ast.With, name: str) -> ast.stmt | None:
+        """Return what binds a name in a loop around this statement, if each round does the same."""
+        inside = [one for one in statements(statement.body) if name in names_bound(one)]
+        if isinstance(statement, ast.For) and name in names_bound(statement) and not inside:
+            return statement
+        found = self._binding(statement.body, name)
+        if not isinstance(statement, ast.With) and (found is None or len(inside) > 1):
+            raise UnknownError(f"what {name} was in this round of the loop")
+        return found
+
+    def _bound(self, statement: ast.stmt, name: str) -> Any:
+        """Return what a statement bound a name to."""
+        reader = replace(self.reader, scope=replace(self.scope, line=statement.lineno), known={})
+        if isinstance(statement, ast.For):
+            return matched(statement.target, self.rounds(statement))[name]
+        if isinstance(statement, ast.Assign):
+            found = reader.read(statement.value)
+            return matched(statement.targets[0], found)[name]
+        if isinstance(statement, ast.AnnAssign) and statement.value is not None:
+            return reader.read(statement.value)
+        if isinstance(statement, FUNCTION):
+            return Own(name)
+        raise UnknownError(f"what {name} was after line {statement.lineno}")
+
+    def rounds(self, loop: ast.For) -> Any:
+        """Return what a loop went through in the round in which the statement ran.
+
+        Raises:
+            UnknownError: If the trace does not tell which round that was.
+        """
+        outside = replace(self.reader, scope=replace(self.scope, line=loop.lineno), known={})
+        items = as_items(outside.read(loop.iter))
+        place = self._round(loop)
+        if place >= len(items):
+            raise UnknownError(f"which round of the loop over {ast.unparse(loop.iter)}")
+        return items[place]
+
+    def _round(self, loop: ast.For) -> int:
+        """Return in which round of a loop the statement ran, by how often it had run before."""
+        if any(isinstance(one, ast.For | ast.While) for one in statements(loop.body)):
+            raise UnknownError("which round of a loop in a loop")
+        runs: dict[str, int] = {}
+        for value in self.scope.trace.values[: self.scope.before]:
+            if value.call == self.scope.call and value.line == self.scope.line:
+                runs[value.name] = runs.get(value.name, 0) + 1
+        return max(runs.values(), default=0)
+
+    def _parameter(self, name: str) -> Any:
+        """Return an argument that is no tensor: as the caller wrote it, or as it is by default."""
+        scope = self.scope
+        assert scope.function is not None
+        found: list[Any] = []
+        if scope.ran.caller is not None:
+            outer = replace(scope, call=scope.ran.caller, before=scope.begin, line=0)
+            for line, call in self._sites(outer):
+                reader = replace(self.reader, scope=replace(outer, line=line), known={})
+                found.append(self._passed(reader, call, name))
+        if not found:
+            found = [self._default(name)]
+        if any(other is not found[0] and other != found[0] for other in found[1:]):
+            raise UnknownError(f"which {name} was passed")
+        return found[0]
+
+    def _sites(self, outer: Scope) -> Iterator[tuple[int, ast.Call]]:
+        """Yield the calls in the caller's source that may be this one, with their lines."""
+        if outer.function is None:
+            return
+        for statement in statements(outer.function.body):
+            for node in _own_expressions(statement):
+                if isinstance(node, ast.Call) and self._calls(outer, statement.lineno, node):
+                    yield statement.lineno, node
+
+    def _calls(self, outer: Scope, line: int, node: ast.Call) -> bool:
+        ran = self.scope.ran
+        if ran.function != "forward":
+            last = node.func.attr if isinstance(node.func, ast.Attribute) else node.func
+            return last == ran.function or (isinstance(last, ast.Name) and last.id == ran.function)
+        reader = replace(self.reader, scope=replace(outer, line=line), known={})
+        try:
+            found = reader.read(node.func)
+        except UnknownError:
+            return False
+        return isinstance(found, Module) and found.path == ran.module
+
+    def _passed(self, reader: "Reader", call: ast.Call, name: str) -> Any:
+        for keyword in call.keywords:
+            if keyword.arg == name:
+                return reader.read(keyword.value)
+        parameters = self.scope.parameters
+        place = parameters.index(name) - (parameters[:1] == ["self"])
+        return reader.read(call.args[place]) if place < len(call.args) else self._default(name)
+
+    def _default(self, name: str) -> Any:
+        assert self.scope.function is not None
+        given = self.scope.function.args
+        positional = [one.arg for one in (*given.posonlyargs, *given.args)]
+        defaults = dict(zip(reversed(positional), reversed(given.defaults), strict=False))
+        defaults.update(
+            {
+                one.arg: default
+                for one, default in zip(given.kwonlyargs, given.kw_defaults, strict=True)
+                if default is not None
+            }
+        )
+        if name not in defaults:
+            raise UnknownError(f"which {name} was passed")
+        return self.reader.read(defaults[name])
+
+    def _global(self, name: str, tree: ast.Module) -> Any:
+        """Return what a file binds a name to."""
+        for statement in reversed(tree.body):
+            match statement:
+                case ast.Import(names=aliases):
+                    for alias in aliases:
+                        if name == (alias.asname or alias.name.partition(".")[0]):
+                            return _library(alias.name if alias.asname else name)
+                case ast.ImportFrom(module=str() as home, names=aliases):
+                    for alias in aliases:
+                        if name == (alias.asname or alias.name):
+                            return self._imported(home, alias.name)
+                case ast.Assign(value=value) if name in names_bound(statement):
+                    return matched(statement.targets[0], self._at_top(tree, value))[name]
+                case ast.AnnAssign(value=ast.expr() as value) if name in names_bound(statement):
+                    return self._at_top(tree, value)
+                case ast.FunctionDef() if statement.name == name:
+                    return Own(name)
+        if name in vars(builtins):
+            return getattr(builtins, name)
+        raise UnknownError(f"what {name} is")
+
+    def _at_top(self, tree: ast.Module, value: ast.expr) -> Any:
+        names = {node.id for node in ast.walk(value) if isinstance(node, ast.Name)}
+        return replace(self.reader, known={one: self._global(one, tree) for one in names}).read(
+            value
+        )
+
+    def _imported(self, home: str, name: str) -> Any:
+        """Return what a file imports from another."""
+        if home.partition(".")[0] in LIBRARIES:
+            package = _library(home)
+            found = getattr(package, name, None)
+            return _library(f"{home}.{name}") if found is None else found
+        for file, text in self.scope.trace.sources.items():
+            if Path(file).stem == home.rpartition(".")[2]:
+                return self._global(name, parsed(text))
+        return Own(name)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings that a module keeps in one object: `self.config`."""
+
+    known: dict[str, Any]
+
+
+def matched(target: ast.expr, found: Any) -> dict[str, Any]:
+    """Return names and what they are bound to: (a, b) and (1, 2) -> a: 1, b: 2."""
+    if isinstance(target, ast.Name):
+        return {target.id: found}
+    if isinstance(target, ast.Tuple | ast.List):
+        parts = as_items(found)
+        if len(parts) != len(target.elts):
+            raise UnknownError(f"how {ast.unparse(target)} was bound")
+        bound: dict[str, Any] = {}
+        for inner, part in zip(target.elts, parts, strict=True):
+            bound.update(matched(inner, part))
+        return bound
+    raise UnknownError(f"how {ast.unparse(target)} was bound")
+
+
+def names_bound(statement: ast.stmt) -> set[str]:
+    """Return the names that a statement itself binds, those in its body not included."""
+    if isinstance(statement, FUNCTION):
+        return {statement.name}
+    inner = {
+        id(name)
+        for node in _own_expressions(statement)
+        if isinstance(node, ast.comprehension)
+        for name in ast.walk(node.target)
+    }
+    return {
+        node.id
+        for node in _own_expressions(statement)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and id(node) not in inner
+    }
+
+
+def defined(scope: Scope, name: str) -> bool:
+    """Tell whether one of the trace's files defines a function of this name."""
+    trees = (parsed(text) for text in scope.trace.sources.values())
+    return any(node.name == name for tree in trees for node in functions(tree))
+
+
+def _own_expressions(statement: ast.stmt) -> Iterator[ast.AST]:
+    """Yield what a statement consists of, but for the statements in its body."""
+    waiting: list[ast.AST] = [statement]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting.extend(
+            child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.stmt)
+        )
+
+
+def _library(name: str) -> Any:
+    """Return torch, or a part of it, or Python's own mathematics."""
+    if name.partition(".")[0] not in LIBRARIES:
+        raise UnknownError(f"what {name} is")
+    return math if name == "math" else importlib.import_module(name)
