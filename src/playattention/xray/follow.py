@@ -10,15 +10,14 @@ import site
 import sys
 import sysconfig
 from pathlib import Path
-from types import FrameType
+from types import FrameType, MethodType
 
 import torch
 from torch import nn
 
-import playattention
 from playattention.xray.statements import Source, source_of
 
-_PACKAGE = Path(playattention.__file__).parent
+_PACKAGE = Path(__file__).parents[1]
 _INSTALLED = (
     *(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")),
     *site.getsitepackages(),
@@ -47,6 +46,7 @@ class Follow:
         self._own = own
 
     def __call__(self, frame: FrameType) -> Source | None:
+        """Return the source of a function that is followed, None for any other."""
         file = frame.f_code.co_filename
         if file not in self._sources:
             helper = not file.startswith((*_INSTALLED, "<"))
@@ -66,10 +66,10 @@ def _files(kind: type) -> frozenset[str]:
 
 
 def _file_of(member: object) -> set[str]:
+    """Return the file in which a function stands, behind what decorates it."""
     if isinstance(member, property):
         member = member.fget
-    if isinstance(member, staticmethod | classmethod):
+    if isinstance(member, staticmethod | classmethod | MethodType):
         member = member.__func__
-    function = inspect.unwrap(member) if callable(member) else None
-    code = getattr(inspect.unwrap(getattr(function, "__func__", function)), "__code__", None)
+    code = getattr(inspect.unwrap(member), "__code__", None) if callable(member) else None
     return {code.co_filename} if code and code.co_filename != "<string>" else set()

@@ -61,7 +61,7 @@ class Source:
         self.text = text
         self._rows = [row.encode() for row in text.splitlines()]
         self._targets: dict[Place, tuple[ast.expr, ast.stmt]] = {}
-        self._returns: dict[Place, ast.stmt] = {}
+        self._returns: list[ast.Return] = []
         self._plans: dict[CodeType, Plan] = {}
         self._walk(ast.parse(text), None)
 
@@ -76,12 +76,15 @@ class Source:
             self._check(code)
             bindings: dict[int, tuple[Binding, ...]] = {}
             returns: dict[int, Statement] = {}
+            last: ast.Return | None = None
             for instruction in dis.get_instructions(code):
                 place = _place(instruction)
                 if place in self._targets and instruction.opname.startswith("STORE"):
                     bindings[instruction.offset] = tuple(self._bound(instruction, place))
-                elif place in self._returns and instruction.opname.startswith("RETURN"):
-                    returns[instruction.offset] = self._statement(self._returns[place])
+                # What leaves a `with` or runs a `finally` may stand before the return itself.
+                last = self._return_at(place) or last
+                if last is not None and instruction.opname.startswith("RETURN"):
+                    returns[instruction.offset] = self._statement(last)
             self._plans[code] = Plan(bindings, returns)
         return self._plans[code]
 
@@ -90,21 +93,31 @@ class Source:
         if isinstance(node, ast.stmt):
             statement = node
         if isinstance(node, ast.Return):
-            self._returns[node.lineno, node.col_offset] = node
+            self._returns.append(node)
         for target in _targets(node):
             assert statement is not None  # only statements have targets inside
             self._targets[target.lineno, target.col_offset] = target, statement
         for child in ast.iter_child_nodes(node):
             self._walk(child, statement)
 
+    def _return_at(self, place: Place | None) -> ast.Return | None:
+        """Return the `return` whose text is at a place."""
+        for node in self._returns if place else ():
+            end = node.end_lineno, node.end_col_offset
+            if (node.lineno, node.col_offset) <= place < end:  # type: ignore[operator]
+                return node
+        return None
+
     def _bound(self, instruction: dis.Instruction, place: Place) -> Iterator[Binding]:
         target, node = self._targets[place]
-        statement = self._statement(node)
+        statement, stored = self._statement(node), instruction.argval
+        # Python 3.13 joins two neighbouring instructions into one, with two names.
+        names = stored if isinstance(stored, tuple) else (stored,)
+        if isinstance(target, ast.Name) and names[0] != target.id:
+            return  # the end of an `except ... as name`, which clears that name
         yield Binding(_name(target), statement, _reader(target))
-        # Python 3.13 joins two neighbouring stores into one instruction.
         if instruction.opname == "STORE_FAST_STORE_FAST":
-            second = instruction.argval[1]
-            yield Binding(second, statement, _reader(ast.Name(second)))
+            yield Binding(names[1], statement, _reader(ast.Name(names[1])))
 
     def _statement(self, node: ast.stmt) -> Statement:
         body = getattr(node, "body", None)

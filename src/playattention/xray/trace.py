@@ -5,12 +5,14 @@ Knows neither how they were seen (`tracer.py`) nor what they mean (`glossary.py`
 
 import fnmatch
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from playattention.errors import UserError, unknown
+from playattention.xray.files import Shelf, read, write
 from playattention.xray.listing import Listing, listed
 
 
@@ -128,9 +130,14 @@ class Trace:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the values take, shared memory counted once."""
-        storages = {id(storage): storage for storage in map(_storage, self.values)}
-        return sum(storage.nbytes() for storage in storages.values())
+        """Bytes that the values and arguments take: shared memory once, the model's own not."""
+        given = [tensor for call in self.calls for tensor in call.arguments.values()]
+        own = [
+            *self.weights.values(),
+            *(ids for ids in (self.idx, self.targets) if ids is not None),
+        ]
+        kept = _storages([*(value.tensor for value in self.values), *given])
+        return sum(kept[number].nbytes() for number in kept.keys() - _storages(own).keys())
 
     @property
     def labels(self) -> list[str]:
@@ -211,11 +218,82 @@ class Trace:
             if self.weights[name]._version != version:
                 raise UserError(f"weight {name!r}: changed since the watch; watch again")
 
+    def save(self, path: str | Path, *, weights: bool = True) -> None:
+        """Write all of it into one safetensors file, its words as JSON in the header.
+
+        Args:
+            path: The file.
+            weights: Keeps the weights, too, without which `explain` can't recompute.
+
+        Raises:
+            UserError: If the disk is full or can't be written.
+        """
+        shelf = Shelf()
+        facts = {
+            "values": [_put(value, "tensor", shelf.put(value.tensor)) for value in self.values],
+            "calls": [
+                _put(call, "arguments", {n: shelf.put(t) for n, t in call.arguments.items()})
+                for call in self.calls
+            ],
+            "parts": {path: asdict(part) for path, part in self.parts.items()},
+            "weights": {n: shelf.put(t) for n, t in self.weights.items()} if weights else {},
+            "sources": self.sources,
+            "idx": shelf.put(self.idx),
+            "targets": None if self.targets is None else shelf.put(self.targets),
+            "tokens": self.tokens,
+        }
+        write(Path(path), shelf.tensors, facts)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Trace":
+        """Read what `save` wrote.
+
+        Raises:
+            UserError: If the file is missing, damaged, or no trace.
+        """
+        tensors, facts = read(Path(path))
+        try:
+            weights = _taken(tensors, facts["weights"])
+            return cls(
+                values=tuple(
+                    Value(**{**value, "tensor": tensors[value["tensor"]]})
+                    for value in facts["values"]
+                ),
+                calls=tuple(
+                    Call(
+                        **{
+                            **call,
+                            "arguments": {n: tensors[t] for n, t in call["arguments"].items()},
+                        }
+                    )
+                    for call in facts["calls"]
+                ),
+                parts={path: Part(**part) for path, part in facts["parts"].items()},
+                weights=weights,
+                sources=facts["sources"],
+                idx=tensors[facts["idx"]],
+                targets=None if facts["targets"] is None else tensors[facts["targets"]],
+                tokens=None if facts["tokens"] is None else tuple(facts["tokens"]),
+                versions={name: weight._version for name, weight in weights.items()},
+            )
+        except (KeyError, TypeError) as error:
+            raise UserError(f"{path}: of another version ({error}); watch again") from None
+
+
+def _taken(tensors: dict[str, torch.Tensor], numbers: dict[str, str]) -> dict[str, torch.Tensor]:
+    return {name: tensors[number] for name, number in numbers.items()}
+
+
+def _put(record: Value | Call, field_name: str, number: object) -> dict[str, Any]:
+    """Return a record's fields, a number in the place of its tensors."""
+    return {**vars(record), field_name: number}
+
 
 def matches(module: str, patterns: Iterable[str]) -> bool:
     """Tell whether a module's dotted path is one of these, or fits a pattern such as `blocks.*`."""
     return any(module == pattern or fnmatch.fnmatchcase(module, pattern) for pattern in patterns)
 
 
-def _storage(value: Value) -> torch.UntypedStorage:
-    return value.tensor.untyped_storage()
+def _storages(tensors: Iterable[torch.Tensor]) -> dict[int, torch.UntypedStorage]:
+    storages = [tensor.untyped_storage() for tensor in tensors]
+    return {id(storage): storage for storage in storages}

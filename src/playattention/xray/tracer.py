@@ -30,6 +30,8 @@ class Running:
     plan: Plan
     bound: tuple[Binding, ...] = ()
     """What the instruction that runs now binds."""
+    offset: int = -1
+    """Of the instruction that runs now."""
 
 
 @dataclass(eq=False)
@@ -100,21 +102,24 @@ class Tracer:
             if source is None:
                 return None
             running = self._running[frame] = self._begin(frame, source)
-        frame.f_trace_lines = False
-        frame.f_trace_opcodes = running.number is not None
         return self._on_event
 
     def _on_event(self, frame: FrameType, event: str, arg: object) -> LocalTrace:
         running = self._running[frame]
+        if event == "line":  # the first; Python 3.13 would not yet obey when the call begins
+            frame.f_trace_lines = False
+            frame.f_trace_opcodes = running.number is not None
         if running.bound:
             if event != "exception":
                 self._bind(running, frame.f_locals)
             running.bound = ()
         if event == "opcode":
             running.bound = running.plan.bindings.get(frame.f_lasti, ())
+            running.offset = frame.f_lasti
         elif event == "return":
             statement = running.plan.returns.get(frame.f_lasti)
             if statement is not None and running.number is not None:
+                _check_seen(running, frame)
                 self._record(running.module, running.number, "return", arg, statement)
             if not frame.f_code.co_flags & CO_GENERATOR:
                 del self._running[frame]
@@ -214,9 +219,18 @@ def tensors(name: str, value: object) -> Iterator[tuple[str, torch.Tensor]]:
 def too_large(nbytes: float, limit: float, about: str = "") -> UserError:
     """Return the error for a watch that would keep too much."""
     return UserError(
-        f"limit = {limit / 2**20:,.1f} MiB: the values would take {about}{nbytes / 2**20:,.1f} MiB; "
-        "allowed: fewer tokens, fewer modules (modules=), or a higher limit"
+        f"limit = {limit / 2**20:,.1f} MiB: the values would take {about}{nbytes / 2**20:,.1f} "
+        "MiB; allowed: fewer tokens, fewer modules (modules=), or a higher limit"
     )
+
+
+def _check_seen(running: Running, frame: FrameType) -> None:
+    """Check that no instruction was missed, as when a thread that is not traced runs the same."""
+    if running.offset != frame.f_lasti:
+        raise UserError(
+            f"{frame.f_code.co_name} ran in another thread, too, which hides it from a watch; "
+            "allowed: one thread at a time that runs the model"
+        )
 
 
 def _parameters(code: CodeType) -> tuple[str, ...]:

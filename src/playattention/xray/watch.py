@@ -114,10 +114,11 @@ def memory(
     keep = kept_modules(model, modules)
     try:
         twin = _without_numbers(model)
-        inputs = [None if ids is None else ids.to("meta") for ids in (idx, targets)]
+        following = None if targets is None else targets.to("meta")
         with explicit_attention(twin), torch.no_grad():
-            return _traced(twin, *inputs, keep, float("inf")).recorded.nbytes  # type: ignore[arg-type]
-    except Exception:
+            tracer = _traced(twin, idx.to("meta"), following, keep, float("inf"))
+            return tracer.recorded.nbytes
+    except Exception:  # a learner's model may do anything; the run with numbers will tell
         return None
 
 
@@ -128,14 +129,15 @@ def explicit_attention(model: nn.Module) -> Iterator[None]:
     Args:
         model: Its modules with a `flash_attention` are changed, and changed back at the end.
     """
-    fused = [part for part in model.modules() if vars(part).get("flash_attention") is True]
-    for part in fused:
-        part.flash_attention = False
+    settings = [vars(part) for part in model.modules()]
+    fused = [setting for setting in settings if setting.get("flash_attention") is True]
+    for setting in fused:
+        setting["flash_attention"] = False
     try:
         yield
     finally:
-        for part in fused:
-            part.flash_attention = True
+        for setting in fused:
+            setting["flash_attention"] = True
 
 
 def _rough_memory(model: nn.Module, idx: torch.Tensor) -> float:
@@ -213,7 +215,11 @@ def _without_numbers(model: nn.Module) -> nn.Module:
         memo[id(weight)] = nn.Parameter(weight.detach().to("meta"), requires_grad=False)
     for buffer in model.buffers():
         memo[id(buffer)] = buffer.detach().to("meta")
-    return copy.deepcopy(model, memo)
+    twin = copy.deepcopy(model, memo)
+    for module in twin.modules():
+        module._forward_hooks.clear()  # they may do anything, and are no part of the model
+        module._forward_pre_hooks.clear()
+    return twin
 
 
 def _random_state(device: torch.device) -> list[torch.Tensor]:
