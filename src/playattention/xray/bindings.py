@@ -16,7 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 from playattention.xray.calls import as_items
 from playattention.xray.cells import UnknownError
-from playattention.xray.names import FUNCTION, Module, Own, Scope, functions, parsed, statements
+from playattention.xray.names import Module, Own, Scope
+from playattention.xray.syntax import (
+    FUNCTION,
+    appended,
+    functions,
+    names_bound,
+    own_expressions,
+    parsed,
+    statements,
+)
 
 if TYPE_CHECKING:
     from playattention.xray.expressions import Reader
@@ -66,10 +75,8 @@ class Names:
                 found = self._branch(statement, name, holds) or found
             elif isinstance(statement, ast.For | ast.While | ast.With) and holds:
                 found = self._in_loop(statement, name) or found
-            elif name in names_bound(statement) and not isinstance(statement, ast.For | ast.With):
-                found = statement
             else:
-                raise UnknownError(f"what {name} was after line {statement.lineno}")
+                found = statement  # a loop that is over, too: what it left is not told below
         return found
 
     def _branch(self, statement: ast.If, name: str, holds: bool) -> ast.stmt | None:
@@ -98,16 +105,38 @@ class Names:
     def _bound(self, statement: ast.stmt, name: str) -> Any:
         """Return what a statement bound a name to."""
         reader = replace(self.reader, scope=replace(self.scope, line=statement.lineno), known={})
-        if isinstance(statement, ast.For):
+        holds = statement.lineno <= self.scope.line <= (statement.end_lineno or 0)
+        if isinstance(statement, ast.For) and holds:
             return matched(statement.target, self.rounds(statement))[name]
         if isinstance(statement, ast.Assign):
             found = reader.read(statement.value)
+            if found == () and isinstance(statement.value, ast.List):
+                return self._filled(name)
             return matched(statement.targets[0], found)[name]
         if isinstance(statement, ast.AnnAssign) and statement.value is not None:
             return reader.read(statement.value)
         if isinstance(statement, FUNCTION):
             return Own(name)
         raise UnknownError(f"what {name} was after line {statement.lineno}")
+
+    def _filled(self, name: str) -> list[Any]:
+        """Return what a list holds that began empty."""
+        assert self.scope.function is not None
+        found: list[Any] = []
+        try:
+            steps = list(appended(self.scope.function.body, name, self.scope.line))
+        except LookupError:
+            raise UnknownError(f"what {name} holds") from None
+        for statement, added in steps:
+            reader = replace(self.reader, scope=replace(self.scope, line=statement.lineno))
+            if isinstance(statement, ast.For):
+                known = [
+                    matched(statement.target, one) for one in as_items(reader.read(statement.iter))
+                ]
+                found.extend(replace(reader, known=one).read(added) for one in known)
+            else:
+                found.append(replace(reader, known={}).read(added))
+        return found
 
     def rounds(self, loop: ast.For) -> Any:
         """Return what a loop went through in the round in which the statement ran.
@@ -153,7 +182,7 @@ class Names:
         if outer.function is None:
             return
         for statement in statements(outer.function.body):
-            for node in _own_expressions(statement):
+            for node in own_expressions(statement):
                 if isinstance(node, ast.Call) and self._calls(outer, statement.lineno, node):
                     yield statement.lineno, node
 
@@ -255,38 +284,10 @@ def matched(target: ast.expr, found: Any) -> dict[str, Any]:
     raise UnknownError(f"how {ast.unparse(target)} was bound")
 
 
-def names_bound(statement: ast.stmt) -> set[str]:
-    """Return the names that a statement itself binds, those in its body not included."""
-    if isinstance(statement, FUNCTION):
-        return {statement.name}
-    inner = {
-        id(name)
-        for node in _own_expressions(statement)
-        if isinstance(node, ast.comprehension)
-        for name in ast.walk(node.target)
-    }
-    return {
-        node.id
-        for node in _own_expressions(statement)
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and id(node) not in inner
-    }
-
-
 def defined(scope: Scope, name: str) -> bool:
     """Tell whether one of the trace's files defines a function of this name."""
     trees = (parsed(text) for text in scope.trace.sources.values())
     return any(node.name == name for tree in trees for node in functions(tree))
-
-
-def _own_expressions(statement: ast.stmt) -> Iterator[ast.AST]:
-    """Yield what a statement consists of, but for the statements in its body."""
-    waiting: list[ast.AST] = [statement]
-    while waiting:
-        node = waiting.pop()
-        yield node
-        waiting.extend(
-            child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.stmt)
-        )
 
 
 def _library(name: str) -> Any:

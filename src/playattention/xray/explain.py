@@ -19,7 +19,8 @@ from playattention.xray.bindings import Names
 from playattention.xray.cells import Computed, Index, Input, Leaf, Node, UnknownError
 from playattention.xray.explanation import Explanation, Operand
 from playattention.xray.expressions import Reader
-from playattention.xray.names import Scope, elements, parsed
+from playattention.xray.names import Scope, elements
+from playattention.xray.syntax import parsed
 from playattention.xray.trace import Trace, Value
 
 MOST_TERMS = 100_000
@@ -75,6 +76,9 @@ def explain_value(trace: Trace, value: Value, index: Sequence[int] | int) -> Exp
                 )
         except UnknownError as error:
             return _unknown(trace, value, cell, number, str(error))
+        except Exception as error:  # a learner's file may hold what nobody thought of
+            told = f"{type(error).__name__}: {error}".splitlines()[0]
+            return _unknown(trace, value, cell, number, told)
     return found
 
 
@@ -252,7 +256,7 @@ def _fact(fact: Any) -> Any:
 
 
 def _agree(found: Explanation, value: Value) -> bool:
-    """Tell whether a result is the model's number, but for rounding."""
+    """Tell whether a result is the model's number, but for rounding: its own, or the operands'."""
     error = found.error
     assert error is not None
     if error <= 1e-6 * abs(found.number) or math.isnan(found.number):
@@ -260,7 +264,10 @@ def _agree(found: Explanation, value: Value) -> bool:
     numbers = value.tensor[value.tensor.isfinite()].abs().double()
     kind = value.tensor.dtype
     rounding = 4 * torch.finfo(kind).eps if kind.is_floating_point else 0.0
-    return error <= max(1e-5, rounding) * float(numbers.max() if len(numbers) else 0.0)
+    largest = float(numbers.max()) if len(numbers) else 0.0
+    sizes = [abs(one.number) for one in found.operands if one.number is not None]
+    operands = max((size for size in sizes if math.isfinite(size)), default=0.0)
+    return error <= max(max(1e-5, rounding) * largest, max(1e-6, rounding) * operands)
 
 
 def _unknown(trace: Trace, value: Value, cell: Index, number: float, why: str) -> Explanation:

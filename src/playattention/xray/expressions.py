@@ -74,22 +74,25 @@ class Reader:
 
     def _operation(self, node: ast.expr) -> Any:
         """Return what an operator makes, or a list in the source."""
+        found: Any
         match node:
             case ast.BinOp(left=left, op=op, right=right):
-                return self._operator(op, [left, right])
+                found = self._operator(op, [left, right])
             case ast.UnaryOp(op=op, operand=operand):
-                return self._operator(op, [operand])
+                found = self._operator(op, [operand])
             case ast.Compare(left=left, ops=[op], comparators=[right]):
-                return self._operator(op, [left, right])
+                found = self._operator(op, [left, right])
             case ast.BoolOp(op=op, values=values):
-                return self._bool(op, values)
+                found = self._bool(op, values)
             case ast.Tuple(elts=parts) | ast.List(elts=parts):
-                return self._several(parts)
+                found = self._several(parts)
             case ast.ListComp() | ast.GeneratorExp():
-                return [inner.read(node.elt) for inner in self._runs(node)]
+                found = [inner.read(node.elt) for inner in self._runs(node)]
             case ast.Slice(lower=lower, upper=upper, step=step):
-                return slice(*(part and self.read(part) for part in (lower, upper, step)))
-        raise UnknownError(f"{type(node).__name__} is not followed")
+                found = slice(*(part and self.read(part) for part in (lower, upper, step)))
+            case _:
+                raise UnknownError(f"{type(node).__name__} is not followed")
+        return found
 
     def element(self, node: ast.expr, place: list[Any], made: torch.Tensor) -> Any:
         """Return what one element of an expression stands for, without reading the others.

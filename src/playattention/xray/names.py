@@ -6,18 +6,16 @@ functions returned that it called. Does not know how an expression is computed.
 
 import ast
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, partial
 from typing import Any
 
 import torch
 
 from playattention.xray.cells import Index, Leaf
+from playattention.xray.syntax import FunctionNode, functions, parsed
 from playattention.xray.trace import Call, Trace, Value
 
-FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
-FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 Place = tuple[str, ...]
 """Where an element is in nested lists and dictionaries: ("0",), ("'key'",)."""
 
@@ -202,7 +200,9 @@ class Scope:
             call = self.trace.calls[value.call]
             if call.caller == self.call and value.variable == "return":
                 who = call.module if call.function == "forward" else call.function
-                leaf = Leaf(value.title, value.tensor, "value", value.title, words=f"what {who} returned")
+                leaf = Leaf(
+                    value.title, value.tensor, "value", value.title, words=f"what {who} returned"
+                )
                 made.setdefault(value.call, {})[_place(value.name)] = leaf
         return {call: nested(parts) for call, parts in made.items()}
 
@@ -258,21 +258,3 @@ def through(view: torch.Tensor, base: torch.Tensor, index: Index) -> Index | Non
         if not 0 <= found[axis] < base.shape[axis]:
             return None
     return None if rest else tuple(found)
-
-
-@lru_cache(maxsize=64)
-def parsed(text: str) -> ast.Module:
-    """Return a file's syntax tree."""
-    return ast.parse(text)
-
-
-@lru_cache(maxsize=64)
-def functions(tree: ast.Module) -> list[FunctionNode]:
-    """Return all functions of a file."""
-    return [node for node in ast.walk(tree) if isinstance(node, FUNCTION)]
-
-
-def statements(body: Iterable[ast.AST]) -> Iterable[ast.stmt]:
-    """Yield all statements of a body, those inside of others too."""
-    for outer in body:
-        yield from (node for node in ast.walk(outer) if isinstance(node, ast.stmt))

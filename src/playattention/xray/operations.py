@@ -27,8 +27,8 @@ Handler = Callable[..., Node]
 OPERATIONS: dict[str, Handler] = {}
 """Name of a function, method or operator -> what it computes."""
 
-_MOVEMENTS = """T mT H t view reshape flatten unflatten transpose swapaxes permute movedim chunk split
-    unbind tensor_split squeeze unsqueeze expand expand_as view_as reshape_as repeat
+_MOVEMENTS = """T mT H t view reshape flatten unflatten transpose swapaxes permute movedim chunk
+    split unbind tensor_split squeeze unsqueeze expand expand_as view_as reshape_as repeat
     repeat_interleave tile narrow select index_select gather take_along_dim flip roll cat concat
     stack hstack vstack tril triu diagonal rot90 pad broadcast_to unfold __getitem__"""
 MOVEMENTS = frozenset(_MOVEMENTS.split())

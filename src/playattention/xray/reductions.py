@@ -115,7 +115,9 @@ def var(
     def facts(row: torch.Tensor) -> dict[str, Any]:
         return {"mean": row.mean(-1)}
 
-    return reduction("variance", "variance of {0}", input, compute, dim=dim, keepdim=keepdim, facts=facts)
+    return reduction(
+        "variance", "variance of {0}", input, compute, dim=dim, keepdim=keepdim, facts=facts
+    )
 
 
 def std(*given: Any, **named: Any) -> Node:
