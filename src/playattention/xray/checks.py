@@ -29,20 +29,25 @@ def refuse_wrapped(model: nn.Module) -> None:
     if not isinstance(model, nn.Module):
         raise UserError(f"model = {type(model).__name__}: must be a torch.nn.Module")
     for path, module in model.named_modules():
-        kinds = [kind.__module__ for kind in type(module).__mro__]
-        found = [
-            told
-            for package, told in _WRAPPERS.items()
-            if any(f"{kind}.".startswith(f"{package}.") for kind in kinds)
-        ]
-        if module._compiled_call_impl is not None:
-            found = [_WRAPPERS["torch._dynamo"]]
+        compiled = module._compiled_call_impl is not None  # what module.compile() sets
+        kind: type = type(module)
+        found = _WRAPPERS["torch._dynamo"] if compiled else _wrapper(kind)
         if found:
             where = f"its module {path!r}" if path else "it"
             raise UserError(
-                f"model = {type(model).__name__}: {where} is {found[0]}, so its source does not "
+                f"model = {type(model).__name__}: {where} is {found}, so its source does not "
                 "run line by line; allowed: the plain model"
             )
+
+
+@functools.cache
+def _wrapper(kind: type) -> str | None:
+    """Return what a class does to the model in it, in words; None: nothing."""
+    packages = [f"{base.__module__}." for base in kind.__mro__]
+    for package, told in _WRAPPERS.items():
+        if any(name.startswith(f"{package}.") for name in packages):
+            return told
+    return None
 
 
 def kept_modules(model: nn.Module, modules: Iterable[str] | str | None) -> Callable[[str], bool]:

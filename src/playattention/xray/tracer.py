@@ -20,18 +20,51 @@ from playattention.xray.trace import Call, Value
 LocalTrace = Callable[[FrameType, str, Any], Any]
 
 
-@dataclass(eq=False)
 class Running:
-    """A function that is running."""
+    """A function that is running.
 
-    module: str
-    number: int | None
-    """Which call it is; None: it is not kept."""
-    plan: Plan
-    bound: tuple[Binding, ...] = ()
-    """What the instruction that runs now binds."""
-    offset: int = -1
-    """Of the instruction that runs now."""
+    Args:
+        tracer: Gets what it binds and returns.
+        module: Dotted path of the module that it belongs to.
+        number: Which call it is; None: it is not kept.
+        plan: What is to be seen in it.
+    """
+
+    def __init__(self, tracer: "Tracer", module: str, number: int | None, plan: Plan) -> None:
+        self.module = module
+        self.number = number
+        self.on_event: LocalTrace = self._on_event  # bound once: it is called for each instruction
+        self._tracer = tracer
+        self._bindings, self._returns = plan.bindings, plan.returns
+        self._bound: tuple[Binding, ...] | None = None  # by the instruction that runs now
+        self._offset = -1  # of that instruction
+
+    def _on_event(self, frame: FrameType, event: str, arg: object) -> LocalTrace:
+        if self._bound is not None:
+            if event != "exception":
+                self._tracer.bind(self, self._bound, frame.f_locals)
+            self._bound = None
+        if event == "opcode":
+            self._offset = offset = frame.f_lasti
+            if offset in self._bindings:
+                self._bound = self._bindings[offset]
+        elif event == "line":  # the first; Python 3.13 would not yet obey when the call begins
+            frame.f_trace_lines = False
+            frame.f_trace_opcodes = self.number is not None
+        elif event == "return":
+            if frame.f_lasti in self._returns and self.number is not None:
+                self._check_seen(frame)
+                self._tracer.record(self, "return", arg, self._returns[frame.f_lasti])
+            self._tracer.end(frame)
+        return self.on_event
+
+    def _check_seen(self, frame: FrameType) -> None:
+        """Check that nothing was missed, as when a thread that is not traced runs the same."""
+        if self._offset != frame.f_lasti:
+            raise UserError(
+                f"{frame.f_code.co_name} ran in another thread, too, which hides it from a watch; "
+                "allowed: one thread at a time that runs the model"
+            )
 
 
 @dataclass(eq=False)
@@ -62,7 +95,7 @@ class Tracer:
         own: The model's own memory, which is not counted.
         limit: Most bytes to keep.
         copy: Keeps copies, for a model that changes tensors in place.
-        seen: Called with each tensor that is kept.
+        seen: Called with each tensor as it is bound, and with what is kept of it.
     """
 
     def __init__(
@@ -74,7 +107,7 @@ class Tracer:
         limit: float,
         *,
         copy: bool = False,
-        seen: Callable[[torch.Tensor], None] | None = None,
+        seen: Callable[[torch.Tensor, torch.Tensor], None] | None = None,
     ) -> None:
         self.recorded = Recorded()
         self.sources: dict[str, str] = {}
@@ -102,28 +135,12 @@ class Tracer:
             if source is None:
                 return None
             running = self._running[frame] = self._begin(frame, source)
-        return self._on_event
+        return running.on_event
 
-    def _on_event(self, frame: FrameType, event: str, arg: object) -> LocalTrace:
-        running = self._running[frame]
-        if event == "line":  # the first; Python 3.13 would not yet obey when the call begins
-            frame.f_trace_lines = False
-            frame.f_trace_opcodes = running.number is not None
-        if running.bound:
-            if event != "exception":
-                self._bind(running, frame.f_locals)
-            running.bound = ()
-        if event == "opcode":
-            running.bound = running.plan.bindings.get(frame.f_lasti, ())
-            running.offset = frame.f_lasti
-        elif event == "return":
-            statement = running.plan.returns.get(frame.f_lasti)
-            if statement is not None and running.number is not None:
-                _check_seen(running, frame)
-                self._record(running.module, running.number, "return", arg, statement)
-            if not frame.f_code.co_flags & CO_GENERATOR:
-                del self._running[frame]
-        return self._on_event
+    def end(self, frame: FrameType) -> None:
+        """Forget a function that has ended; a generator may go on."""
+        if not frame.f_code.co_flags & CO_GENERATOR:
+            del self._running[frame]
 
     def _begin(self, frame: FrameType, source: Source) -> Running:
         """Note that a followed function began."""
@@ -133,7 +150,7 @@ class Tracer:
         module = self._names.get(id(first), caller.module if caller else "")
         plan = source.plan(code)
         if not self._keep(module):
-            return Running(module, None, plan)
+            return Running(self, module, None, plan)
         number = caller.number if caller else None
         if code.co_name.isidentifier() or number is None:  # a comprehension is its caller's part
             names = _parameters(code)
@@ -147,7 +164,7 @@ class Tracer:
             )
             self.sources[source.file] = source.text
             number = len(self.recorded.calls) - 1
-        return Running(module, number, plan)
+        return Running(self, module, number, plan)
 
     def _caller(self, frame: FrameType) -> Running | None:
         """Return the followed function that called this one, torch's own in between."""
@@ -156,16 +173,15 @@ class Tracer:
             outer = outer.f_back
         return None if outer is None else self._running[outer]
 
-    def _bind(self, running: Running, known: dict[str, Any]) -> None:
-        assert running.number is not None  # its instructions would not be seen
-        for binding in running.bound:
-            value = binding.read(known)
-            self._record(running.module, running.number, binding.name, value, binding.statement)
+    def bind(self, running: Running, bound: tuple[Binding, ...], known: dict[str, Any]) -> None:
+        """Keep what an instruction bound."""
+        for binding in bound:
+            self.record(running, binding.name, binding.read(known), binding.statement)
 
-    def _record(
-        self, module: str, call: int, variable: str, value: object, statement: Statement
-    ) -> None:
+    def record(self, running: Running, variable: str, value: object, statement: Statement) -> None:
         """Keep a value's tensors."""
+        assert running.number is not None  # else its instructions are not seen
+        module, call = running.module, running.number
         ran = self.recorded.calls[call]
         for name, tensor in tensors(variable, value):
             kept = self._as_kept(tensor)
@@ -191,7 +207,9 @@ class Tracer:
         if key in self._copies:
             return self._copies[key]
         self.recorded.versions.append((tensor, key[1]))  # which also keeps its id its own
-        kept = tensor.detach().clone() if self._copy else tensor
+        kept = tensor.detach() if tensor.requires_grad else tensor
+        if self._copy:
+            kept = kept.clone()
         self._copies[key] = kept
         storage = kept.untyped_storage()
         if id(storage) not in self._own and id(storage) not in self.recorded.storages:
@@ -200,7 +218,7 @@ class Tracer:
             if self.recorded.nbytes > self._limit:
                 raise too_large(self.recorded.nbytes, self._limit, "at least ")
         if self._seen is not None:
-            self._seen(kept)
+            self._seen(tensor, kept)
         return kept
 
 
@@ -222,15 +240,6 @@ def too_large(nbytes: float, limit: float, about: str = "") -> UserError:
         f"limit = {limit / 2**20:,.1f} MiB: the values would take {about}{nbytes / 2**20:,.1f} "
         "MiB; allowed: fewer tokens, fewer modules (modules=), or a higher limit"
     )
-
-
-def _check_seen(running: Running, frame: FrameType) -> None:
-    """Check that no instruction was missed, as when a thread that is not traced runs the same."""
-    if running.offset != frame.f_lasti:
-        raise UserError(
-            f"{frame.f_code.co_name} ran in another thread, too, which hides it from a watch; "
-            "allowed: one thread at a time that runs the model"
-        )
 
 
 def _parameters(code: CodeType) -> tuple[str, ...]:

@@ -64,7 +64,7 @@ def run(
     modules: Iterable[str] | str | None = None,
     *,
     limit: float | None = None,
-    seen: Callable[[torch.Tensor], None] | None = None,
+    seen: Callable[[torch.Tensor, torch.Tensor], None] | None = None,
 ) -> Trace:
     """Do what `watch` does, with gradients if they are on.
 
@@ -74,7 +74,7 @@ def run(
         targets: As in `watch`.
         modules: As in `watch`.
         limit: As in `watch`.
-        seen: Called with each tensor that is kept, as it is bound.
+        seen: Called with each tensor as it is bound, and with what is kept of it.
     """
     refuse_wrapped(model)
     check_tokens(model, idx, targets)
@@ -162,7 +162,7 @@ def _traced(
     limit: float,
     *,
     copied: bool = False,
-    seen: Callable[[torch.Tensor], None] | None = None,
+    seen: Callable[[torch.Tensor, torch.Tensor], None] | None = None,
 ) -> Tracer:
     names = {id(module): path for path, module in model.named_modules()}
     own = [weight.untyped_storage() for weight in (*model.parameters(), *model.buffers())]
