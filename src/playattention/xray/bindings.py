@@ -275,6 +275,11 @@ def matched(target: ast.expr, found: Any) -> dict[str, Any]:
         return {target.id: found}
     if isinstance(target, ast.Tuple | ast.List):
         parts = as_items(found)
+        last = target.elts[-1]
+        if isinstance(last, ast.Starred):
+            names = ast.Tuple([*target.elts[:-1], last.value], ast.Store())
+            place = len(names.elts) - 1
+            return matched(names, [*parts[:place], parts[place:]])
         if len(parts) != len(target.elts):
             raise UnknownError(f"how {ast.unparse(target)} was bound")
         bound: dict[str, Any] = {}

@@ -239,7 +239,8 @@ def _total(given: list[Any]) -> Any:
 def _real(index: Any) -> Any:
     """Return an argument with its nodes as tensors: which cells are chosen hangs on them."""
     if isinstance(index, Node):
-        return index.whole().cpu()
+        whole = index.whole().cpu()
+        return whole if index.dtype.is_floating_point else whole.to(index.dtype)
     if isinstance(index, list | tuple):
         return type(index)(_real(one) for one in index)
     return index

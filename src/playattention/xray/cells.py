@@ -168,7 +168,8 @@ class Computed(Node):
     def __init__(self, step: Step) -> None:
         self.step = step
         self.shape = step.shape
-        self.dtype = step.inputs[0].node.dtype
+        kinds = [part.node.dtype for part in step.inputs if part.node.shape] or [torch.float32]
+        self.dtype = next((kind for kind in kinds if kind.is_floating_point), kinds[0])
         self.text = step.formula
 
     def numbers(self, cells: torch.Tensor) -> torch.Tensor:

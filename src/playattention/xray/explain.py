@@ -174,9 +174,10 @@ def _place_in(target: ast.expr, value: Value, missing: Any = ()) -> Any:
         return elements(value.name)
     if isinstance(target, ast.Tuple | ast.List):
         for number, part in enumerate(target.elts):
-            inner = _place_in(part, value, missing=None)
+            rest = part is target.elts[-1] and isinstance(part, ast.Starred)
+            inner = _place_in(part.value if rest else part, value, missing=None)
             if inner is not None:
-                return [number, *inner]
+                return [number + inner[0], *inner[1:]] if rest else [number, *inner]
     if missing is None:
         return None
     raise UnknownError(f"how {ast.unparse(target)} was bound")
@@ -261,7 +262,7 @@ def _agree(found: Explanation, value: Value) -> bool:
     assert error is not None
     if error <= 1e-6 * abs(found.number) or math.isnan(found.number):
         return error == 0 or not math.isnan(error)
-    numbers = value.tensor[value.tensor.isfinite()].abs().double()
+    numbers = value.tensor[value.tensor.isfinite()].double().abs()
     kind = value.tensor.dtype
     rounding = 4 * torch.finfo(kind).eps if kind.is_floating_point else 0.0
     largest = float(numbers.max()) if len(numbers) else 0.0

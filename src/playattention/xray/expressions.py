@@ -88,6 +88,8 @@ class Reader:
                 found = self._several(parts)
             case ast.ListComp() | ast.GeneratorExp():
                 found = [inner.read(node.elt) for inner in self._runs(node)]
+            case ast.DictComp(key=key, value=value):
+                found = {inner.read(key): inner.read(value) for inner in self._runs(node)}
             case ast.Slice(lower=lower, upper=upper, step=step):
                 found = slice(*(part and self.read(part) for part in (lower, upper, step)))
             case _:
@@ -145,7 +147,7 @@ class Reader:
                 found.append(self.read(part))
         return tuple(found)
 
-    def _runs(self, node: ast.ListComp | ast.GeneratorExp) -> Iterable["Reader"]:
+    def _runs(self, node: ast.ListComp | ast.GeneratorExp | ast.DictComp) -> Iterable["Reader"]:
         """Yield a reader for each element of a comprehension."""
         [loop] = node.generators if len(node.generators) == 1 else [None]
         if loop is None or loop.ifs:

@@ -159,15 +159,10 @@ class Scope:
             if same(weight, tensor):
                 return Leaf(name, tensor, "weight", path)
         for value in reversed(earlier):
-            if shares(value.tensor, tensor):
-                return Leaf(
-                    name,
-                    tensor,
-                    "value",
-                    value.title,
-                    place=partial(through, tensor, value.tensor),
-                )
-        return Leaf(name, tensor, "value")
+            if covers(value.tensor, tensor):
+                place = partial(through, tensor, value.tensor)
+                return Leaf(name, tensor, "value", value.title, place=place)
+        return Leaf(name, tensor, "argument")
 
     @property
     def begin(self) -> int:
@@ -242,9 +237,14 @@ def same(one: torch.Tensor, other: torch.Tensor) -> bool:
     )
 
 
-def shares(one: torch.Tensor, other: torch.Tensor) -> bool:
-    """Tell whether two tensors are views of the same memory."""
-    return one.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
+def covers(base: torch.Tensor, view: torch.Tensor) -> bool:
+    """Tell whether a tensor is a view of another one's memory, and lies within it."""
+    corners = (tuple(0 for _ in view.shape), tuple(size - 1 for size in view.shape))
+    return (
+        base.untyped_storage().data_ptr() == view.untyped_storage().data_ptr()
+        and view.numel() > 0
+        and all(through(view, base, corner) is not None for corner in corners)
+    )
 
 
 def through(view: torch.Tensor, base: torch.Tensor, index: Index) -> Index | None:

@@ -130,6 +130,10 @@ BINARY: dict[str, tuple[str, str, Callable[..., torch.Tensor]]] = {
     "logical_and": ("both", "{0} and {1}", torch.logical_and),
     "logical_or": ("either", "{0} or {1}", torch.logical_or),
 }
+_TRUTHS = "lt le gt ge eq ne logical_and logical_or logical_not bool"
+KINDS = {**dict.fromkeys(_TRUTHS.split(), torch.bool), "long": torch.long, "int": torch.int}
+"""What gives no fractions: true or false, or whole numbers."""
+
 UNARY: dict[str, tuple[str, str, Callable[..., torch.Tensor]]] = {
     "neg": ("negative", "-{0}", torch.neg),
     "abs": ("size", "|{0}|", torch.abs),
@@ -160,7 +164,9 @@ def _binary(name: str) -> Handler:
         def compute(*parts: torch.Tensor) -> torch.Tensor:
             return function(*parts).double()
 
-        return elementwise(words, formula, compute, [("left", x), ("right", other)])
+        made = elementwise(words, formula, compute, [("left", x), ("right", other)])
+        made.dtype = KINDS.get(name, made.dtype)
+        return made
 
     return handler
 
@@ -172,7 +178,9 @@ def _unary(name: str) -> Handler:
         def compute(part: torch.Tensor) -> torch.Tensor:
             return function(part).double()
 
-        return elementwise(words, formula, compute, [("operand", input)])
+        made = elementwise(words, formula, compute, [("operand", input)])
+        made.dtype = KINDS.get(name, made.dtype)
+        return made
 
     return handler
 
