@@ -186,7 +186,11 @@ def test_the_same_of_a_trace_from_disk(model, idx, targets, tmp_path):
         assert one.as_dict()["operation"] == other.as_dict()["operation"]
         assert close(one.result, other.result, 0.0)
         for mine, theirs in zip(one.operands, other.operands, strict=True):
-            assert (mine.name, mine.index, mine.number) == (theirs.name, theirs.index, theirs.number)
+            assert (mine.name, mine.index, mine.number) == (
+                theirs.name,
+                theirs.index,
+                theirs.number,
+            )
 
 
 def test_a_reader_can_go_on_from_any_number_to_the_tokens_and_weights(model, idx, targets):

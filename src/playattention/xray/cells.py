@@ -16,6 +16,10 @@ Pick = Callable[[torch.Tensor], torch.Tensor]
 """From cells of a result (..., n) to those of an operand: (..., m), or (..., terms, m)."""
 
 
+LARGE = 200_000
+"""Cells of a tensor that are not numbered one by one where strides tell as much."""
+
+
 class UnknownError(Exception):
     """Something that can't be told from the source and the trace; the message says what."""
 
@@ -259,7 +263,7 @@ def moved(apply: Callable[[list[torch.Tensor]], Any], bases: Sequence[Node]) -> 
 
 def _as_view(apply: Callable[[list[torch.Tensor]], Any], bases: Sequence[Node]) -> Any:
     """Move a tensor without memory; None if the result is no view of it, whose strides tell all."""
-    if len(bases) != 1:
+    if len(bases) != 1 or math.prod(bases[0].shape) < LARGE:
         return None
     empty = torch.empty(bases[0].shape, device="meta")
     try:

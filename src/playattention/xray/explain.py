@@ -174,8 +174,9 @@ def _place_in(target: ast.expr, value: Value, missing: Any = ()) -> Any:
         return elements(value.name)
     if isinstance(target, ast.Tuple | ast.List):
         for number, part in enumerate(target.elts):
-            rest = part is target.elts[-1] and isinstance(part, ast.Starred)
-            inner = _place_in(part.value if rest else part, value, missing=None)
+            rest = isinstance(part, ast.Starred) and part is target.elts[-1]
+            named = part.value if isinstance(part, ast.Starred) else part
+            inner = _place_in(named, value, missing=None)
             if inner is not None:
                 return [number + inner[0], *inner[1:]] if rest else [number, *inner]
     if missing is None:

@@ -5,8 +5,8 @@ Knows neither models nor source; `explain.py` fills it in.
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from playattention.xray.cells import Index
 from playattention.xray.trace import Value
@@ -16,13 +16,12 @@ SHOWN = 3
 """Terms of a long sum that are shown at its start, and at its end."""
 
 
-@dataclass(frozen=True)
-class Operand:
+class Operand(NamedTuple):
     """One number that another comes from."""
 
     name: str
     """As the source calls it; for a part of an expression, its text."""
-    index: tuple[int | None, ...]
+    index: tuple[int | None, ...]  # type: ignore[assignment]  # a tuple has a method of the name
     """Its cell; None stands for all along a dimension."""
     number: float | None
     """None: a whole tensor."""
@@ -38,7 +37,8 @@ class Operand:
     """Which term of a sum or a row it belongs to."""
     shape: Index = ()
     """Of the tensor that it is a cell of."""
-    further: "Callable[[], Explanation] | None" = field(default=None, repr=False, compare=False)
+    further: "Callable[[], Explanation] | None" = None
+    """Tells where it comes from, for a part of an expression."""
 
     @property
     def explanation(self) -> "Explanation | None":
@@ -126,7 +126,7 @@ class Explanation:
         if self.value is not None:
             yield from (f"  {row}" for row in self.value.source.splitlines())
         yield f"  {self.operation}: {self.formula}" if self.formula else f"  {self.operation}"
-        yield from _rows(_joined(self.operands), shown)
+        yield from _rows(self.operands, shown)
         for name, fact in self.facts.items():
             yield from _fact(name, fact, shown)
         if self.result is None:
@@ -137,30 +137,25 @@ class Explanation:
             yield f"  = {_number(self.result)} in float64, {self.error:.1e} from the model's"
 
 
-def _joined(operands: tuple[Operand, ...]) -> list[str]:
-    """Return operands line by line, those of a term side by side."""
-    lines: dict[tuple[str, int], list[Operand]] = {}
+def _rows(operands: tuple[Operand, ...], shown: int | None) -> Iterator[str]:
+    """Yield operands line by line, a term's side by side; of many, the first and the last."""
+    groups: dict[tuple[str, int], list[Operand]] = {}
     for number, operand in enumerate(operands):
         key = ("own", number) if operand.term is None else ("term", operand.term)
-        lines.setdefault(key, []).append(operand)
-    roles = max((len(operand.role) for operand in operands), default=0)
-    told = []
-    for (kind, _), group in lines.items():
-        cells = "  ·  ".join(f"{operand!s} {_number(operand.number, operand)}" for operand in group)
-        role = group[0].role if len(group) == 1 or kind == "own" else ""
-        told.append(f"    {role:<{roles}}  {cells}" if role else f"    {cells}")
-    return told
-
-
-def _rows(lines: list[str], shown: int | None) -> Iterator[str]:
-    """Yield lines, of long lists the first and the last."""
+        groups.setdefault(key, []).append(operand)
+    lines = list(groups.values())
+    width = max((len(group[0].role) for group in lines if len(group) == 1), default=0)
     if shown is None or len(lines) <= 3 * shown + 1:
-        yield from lines
+        yield from (_row(group, width) for group in lines)
         return
-    first = lines[: 2 * shown]
-    yield from first
+    yield from (_row(group, width) for group in lines[: 2 * shown])
     yield f"    ... {len(lines) - 3 * shown} more"
-    yield from lines[-shown:]
+    yield from (_row(group, width) for group in lines[-shown:])
+
+
+def _row(group: list[Operand], width: int) -> str:
+    cells = "  ·  ".join(f"{operand!s} {_number(operand.number, operand)}" for operand in group)
+    return f"    {group[0].role:<{width}}  {cells}" if len(group) == 1 else f"    {cells}"
 
 
 def _fact(name: str, fact: Any, shown: int | None) -> Iterator[str]:
