@@ -4,8 +4,8 @@ Knows neither how they were seen (`tracer.py`) nor what they mean (`glossary.py`
 """
 
 import fnmatch
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +143,14 @@ class Trace:
     def labels(self) -> list[str]:
         """How the tokens of the first sequence are shown."""
         return [str(id_) for id_ in self.idx[0].tolist()] if self.tokens is None else [*self.tokens]
+
+    def labelled(self, decode: Callable[[list[int]], str]) -> "Trace":
+        """Return the trace with its tokens shown as text.
+
+        Args:
+            decode: Token ids -> their text, as a tokenizer's `decode`.
+        """
+        return replace(self, tokens=tuple(decode([id_]) for id_ in self.idx[0].tolist()))
 
     def find(self, module: str | None = None, name: str | None = None) -> list[Value]:
         """Return the values of a module, of a name, or of both, in their order.
