@@ -9,20 +9,19 @@ import ast
 import builtins
 import importlib
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from playattention.xray.calls import as_items
 from playattention.xray.cells import UnknownError
-from playattention.xray.names import Module, Own, Scope
+from playattention.xray.names import Own, Scope
+from playattention.xray.passed import Passed
 from playattention.xray.syntax import (
     FUNCTION,
     appended,
     functions,
     names_bound,
-    own_expressions,
     parsed,
     statements,
 )
@@ -57,7 +56,7 @@ class Names:
             if found is not None:
                 return self._bound(found, name)
             if name in self.scope.parameters:
-                return self._parameter(name)
+                return Passed(self.reader).argument(name)
         return self._global(name, self.scope.tree)
 
     def _binding(self, body: list[ast.stmt], name: str) -> ast.stmt | None:
@@ -104,7 +103,7 @@ class Names:
 
     def _bound(self, statement: ast.stmt, name: str) -> Any:
         """Return what a statement bound a name to."""
-        reader = replace(self.reader, scope=replace(self.scope, line=statement.lineno), known={})
+        reader = self._then(statement)
         holds = statement.lineno <= self.scope.line <= (statement.end_lineno or 0)
         if isinstance(statement, ast.For) and holds:
             return matched(statement.target, self.rounds(statement))[name]
@@ -119,6 +118,27 @@ class Names:
             return Own(name)
         raise UnknownError(f"what {name} was after line {statement.lineno}")
 
+    def _then(self, statement: ast.stmt) -> "Reader":
+        """Return a reader that sees what an earlier statement saw."""
+        scope, end = self.scope, statement.end_lineno or 0
+        body = [] if scope.function is None else scope.function.body
+        loops = (node for node in statements(body) if isinstance(node, ast.For | ast.While))
+        before = scope.before
+        if not any(
+            loop.lineno < statement.lineno and end <= (loop.end_lineno or 0) for loop in loops
+        ):
+            before = next(
+                (
+                    number
+                    for number, value in enumerate(scope.trace.values[:before])
+                    if value.call == scope.call and value.line > end
+                ),
+                before,
+            )
+        return replace(
+            self.reader, scope=replace(scope, line=statement.lineno, before=before), known={}
+        )
+
     def _filled(self, name: str) -> list[Any]:
         """Return what a list holds that began empty."""
         assert self.scope.function is not None
@@ -128,14 +148,14 @@ class Names:
         except LookupError:
             raise UnknownError(f"what {name} holds") from None
         for statement, added in steps:
-            reader = replace(self.reader, scope=replace(self.scope, line=statement.lineno))
+            reader = self._then(statement)
             if isinstance(statement, ast.For):
                 known = [
                     matched(statement.target, one) for one in as_items(reader.read(statement.iter))
                 ]
                 found.extend(replace(reader, known=one).read(added) for one in known)
             else:
-                found.append(replace(reader, known={}).read(added))
+                found.append(reader.read(added))
         return found
 
     def rounds(self, loop: ast.For) -> Any:
@@ -160,67 +180,6 @@ class Names:
             if value.call == self.scope.call and value.line == self.scope.line:
                 runs[value.name] = runs.get(value.name, 0) + 1
         return max(runs.values(), default=0)
-
-    def _parameter(self, name: str) -> Any:
-        """Return an argument that is no tensor: as the caller wrote it, or as it is by default."""
-        scope = self.scope
-        assert scope.function is not None
-        found: list[Any] = []
-        if scope.ran.caller is not None:
-            outer = replace(scope, call=scope.ran.caller, before=scope.begin, line=0)
-            for line, call in self._sites(outer):
-                reader = replace(self.reader, scope=replace(outer, line=line), known={})
-                found.append(self._passed(reader, call, name))
-        if not found:
-            found = [self._default(name)]
-        if any(other is not found[0] and other != found[0] for other in found[1:]):
-            raise UnknownError(f"which {name} was passed")
-        return found[0]
-
-    def _sites(self, outer: Scope) -> Iterator[tuple[int, ast.Call]]:
-        """Yield the calls in the caller's source that may be this one, with their lines."""
-        if outer.function is None:
-            return
-        for statement in statements(outer.function.body):
-            for node in own_expressions(statement):
-                if isinstance(node, ast.Call) and self._calls(outer, statement.lineno, node):
-                    yield statement.lineno, node
-
-    def _calls(self, outer: Scope, line: int, node: ast.Call) -> bool:
-        ran = self.scope.ran
-        if ran.function != "forward":
-            last = node.func.attr if isinstance(node.func, ast.Attribute) else node.func
-            return last == ran.function or (isinstance(last, ast.Name) and last.id == ran.function)
-        reader = replace(self.reader, scope=replace(outer, line=line), known={})
-        try:
-            found = reader.read(node.func)
-        except UnknownError:
-            return False
-        return isinstance(found, Module) and found.path == ran.module
-
-    def _passed(self, reader: "Reader", call: ast.Call, name: str) -> Any:
-        for keyword in call.keywords:
-            if keyword.arg == name:
-                return reader.read(keyword.value)
-        parameters = self.scope.parameters
-        place = parameters.index(name) - (parameters[:1] == ["self"])
-        return reader.read(call.args[place]) if place < len(call.args) else self._default(name)
-
-    def _default(self, name: str) -> Any:
-        assert self.scope.function is not None
-        given = self.scope.function.args
-        positional = [one.arg for one in (*given.posonlyargs, *given.args)]
-        defaults = dict(zip(reversed(positional), reversed(given.defaults), strict=False))
-        defaults.update(
-            {
-                one.arg: default
-                for one, default in zip(given.kwonlyargs, given.kw_defaults, strict=True)
-                if default is not None
-            }
-        )
-        if name not in defaults:
-            raise UnknownError(f"which {name} was passed")
-        return self.reader.read(defaults[name])
 
     def _global(self, name: str, tree: ast.Module) -> Any:
         """Return what a file binds a name to."""
