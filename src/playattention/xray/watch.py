@@ -178,10 +178,12 @@ def _trace(
     model: nn.Module, tracer: Tracer, idx: torch.Tensor, targets: torch.Tensor | None
 ) -> Trace:
     recorded: Recorded = tracer.recorded
-    weights = {
-        name: weight.detach()
-        for name, weight in (*model.named_parameters(), *model.named_buffers())
-    }
+    named = (
+        *model.named_parameters(remove_duplicate=False),  # a tied weight has two names
+        *model.named_buffers(remove_duplicate=False),
+    )
+    once = {id(weight): weight.detach() for _, weight in named}
+    weights = {name: once[id(weight)] for name, weight in named}
     return Trace(
         values=tuple(recorded.values),
         calls=tuple(recorded.calls),
