@@ -156,14 +156,14 @@ def untrained(name: str) -> Opened:
     Args:
         name: `untrained:` and the recipe's name.
     """
-    config = untrained_config(name.removeprefix(UNTRAINED))
+    config = laptop_config(name.removeprefix(UNTRAINED))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.train.seed)
         model = build_model(config.model)
     return Opened(name, None, config, playhouse_tokenizer(), model.eval(), 0)
 
 
-def untrained_config(recipe_name: str) -> RunConfig:
+def laptop_config(recipe_name: str) -> RunConfig:
     """Return a recipe's settings at a laptop's size, on the playhouse, letter by letter.
 
     Raises:
@@ -189,7 +189,7 @@ def config_of(known: Known) -> RunConfig:
         UserError: If they are missing or damaged.
     """
     if known.path is None:
-        return untrained_config(known.name.removeprefix(UNTRAINED))
+        return laptop_config(known.name.removeprefix(UNTRAINED))
     return read_config(known.path)
 
 

@@ -57,6 +57,25 @@ def part_of(tensor: torch.Tensor, index: Sequence[int], name: str) -> torch.Tens
     return tensor[tuple(index)]
 
 
+def columns_of(tensor: torch.Tensor, columns: str | None) -> torch.Tensor:
+    """Return some columns of a tensor's last dimension.
+
+    Args:
+        tensor: With one dimension at least, where columns are asked for.
+        columns: `a:b`, from 0, b left out; None: all.
+
+    Raises:
+        UserError: If there are no such columns.
+    """
+    if columns is None:
+        return tensor
+    begin, end = (int(number) for number in columns.split(":"))
+    size = tensor.size(-1) if tensor.dim() else 0
+    if end > size:
+        raise UserError(f"columns = {columns}: must end at {size} at most")
+    return tensor[..., begin:end]
+
+
 def numbers(tensor: torch.Tensor) -> bytes:
     """Return a tensor's numbers, little-endian, the last dimension fastest.
 

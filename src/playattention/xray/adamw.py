@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from playattention.config import TrainConfig
+from playattention.config import RunConfig, TrainConfig
 from playattention.errors import UserError, unknown
 from playattention.training.checkpoint import load_moments
 from playattention.training.optimizer import build_optimizer, learning_rate
@@ -219,16 +219,32 @@ def next_step(
         UserError: If the run or the checkpoint is missing or damaged.
     """
     loaded = load_run(run, step)
+    rate, moments = due(loaded.path, loaded.config, loaded.step)
+    found = backward(loaded.model, idx, targets)
     config = loaded.config.train
-    stored = load_moments(loaded.path, loaded.step)
+    return found, adamw_step(loaded.model, found, config, names=names, rate=rate, moments=moments)
+
+
+def due(run: Path, config: RunConfig, step: int) -> tuple[float, dict[str, Moments]]:
+    """Return what the step after a checkpoint goes by.
+
+    Args:
+        run: The run's folder.
+        config: Its settings.
+        step: Which checkpoint.
+
+    Returns:
+        The learning rate, and what AdamW remembers, by the weights' names; nothing at step 0.
+
+    Raises:
+        UserError: If the checkpoint is missing or damaged.
+    """
     moments = {
         name: Moments(kinds["exp_avg"], kinds["exp_avg_sq"], int(kinds["step"]))
-        for name, kinds in stored.items()
+        for name, kinds in load_moments(run, step).items()
     }
-    tokens = 0 if config.epochs is None else read_facts(loaded.path).train_tokens
-    rate = learning_rate(loaded.step, loaded.config.steps(tokens), config)
-    found = backward(loaded.model, idx, targets)
-    return found, adamw_step(loaded.model, found, config, names=names, rate=rate, moments=moments)
+    tokens = 0 if config.train.epochs is None else read_facts(run).train_tokens
+    return learning_rate(step, config.steps(tokens), config.train), moments
 
 
 def _update(
