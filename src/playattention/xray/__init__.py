@@ -3,10 +3,13 @@
 from playattention.xray.across import across, difference
 from playattention.xray.adamw import adamw_step, next_step
 from playattention.xray.backward import backward
+from playattention.xray.explain import explain, explain_value
+from playattention.xray.glossary import meaning
 from playattention.xray.ledger import Ledger, ledger
 from playattention.xray.lens import LogitLens, Losses, logit_lens, losses
 from playattention.xray.patching import patch, patch_head, replace_attention
 from playattention.xray.patterns import PATTERNS, playhouse_windows
+from playattention.xray.pictures import picture
 from playattention.xray.roles import HeadRoles, Role, head_roles
 from playattention.xray.trace import Trace, Value
 from playattention.xray.watch import memory, watch
@@ -22,6 +25,7 @@ from playattention.xray.whatif import (
 )
 
 __all__ = [
+    "explain", "explain_value", "meaning", "picture",
     "PATTERNS",
     "HeadRoles",
     "Ledger",

@@ -183,7 +183,7 @@ def axes(value: Value, trace: Trace, decode: Callable[[list[int]], str]) -> list
         decode: Token ids -> their text.
     """
     entry = meaning(value)
-    symbols = entry.shape if entry else [""] * len(value.shape)
+    symbols = entry.shape.strip("()").split(", ") if entry and value.shape else value.shape
     named = []
     for symbol, size in zip(symbols, value.shape, strict=True):
         if symbol in ("T", "S"):
