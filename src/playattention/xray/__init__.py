@@ -1,11 +1,25 @@
 """Look inside a model while its own source runs: `playattention.xray.watch(model, idx)`."""
 
+from playattention.xray.across import across, difference
+from playattention.xray.adamw import adamw_step, next_step
+from playattention.xray.backward import backward
 from playattention.xray.ledger import Ledger, ledger
 from playattention.xray.lens import LogitLens, Losses, logit_lens, losses
+from playattention.xray.patching import patch, patch_head, replace_attention
 from playattention.xray.patterns import PATTERNS, playhouse_windows
 from playattention.xray.roles import HeadRoles, Role, head_roles
 from playattention.xray.trace import Trace, Value
 from playattention.xray.watch import memory, watch
+from playattention.xray.whatif import (
+    ablate_feed_forward,
+    ablate_heads,
+    attention_scale,
+    no_causal_mask,
+    no_positions,
+    no_residual,
+    no_scale,
+    swap_tokens,
+)
 
 __all__ = [
     "PATTERNS",
@@ -16,11 +30,27 @@ __all__ = [
     "Role",
     "Trace",
     "Value",
+    "ablate_feed_forward",
+    "ablate_heads",
+    "across",
+    "adamw_step",
+    "attention_scale",
+    "backward",
+    "difference",
     "head_roles",
     "ledger",
     "logit_lens",
     "losses",
     "memory",
+    "next_step",
+    "no_causal_mask",
+    "no_positions",
+    "no_residual",
+    "no_scale",
+    "patch",
+    "patch_head",
     "playhouse_windows",
+    "replace_attention",
+    "swap_tokens",
     "watch",
 ]

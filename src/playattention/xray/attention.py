@@ -111,6 +111,27 @@ def attention_weights(model: nn.Module, idx: torch.Tensor) -> dict[tuple[int, in
     return found
 
 
+def weights_of(trace: Trace) -> dict[tuple[int, int], torch.Tensor]:
+    """Return the attention weights that a trace has, head by head.
+
+    Args:
+        trace: What a watch saw, of all modules or of those that attend.
+
+    Returns:
+        (layer, head) -> (B, T, T) on the CPU; layers and heads are numbered in their order.
+    """
+    layers: dict[str, list[torch.Tensor]] = {}
+    for module in trace.modules:
+        layer = next((part for part in module.split(".") if part.isdecimal()), "")
+        layers.setdefault(layer, []).extend(_weights(trace, module, below=False))
+    attending = [heads for heads in layers.values() if heads]
+    return {
+        (layer, head): weights
+        for layer, heads in enumerate(attending)
+        for head, weights in enumerate(heads)
+    }
+
+
 class _Sums:
     """What is added up over the windows for one pattern."""
 
@@ -161,11 +182,11 @@ def _counts(name: str, pattern: Pattern, windows: Sequence[Window]) -> torch.Ten
     return counts
 
 
-def _weights(trace: Trace, attention: str) -> Iterator[torch.Tensor]:
-    """Yield the weights of each head (B, T, T) that the modules in and below a path made."""
+def _weights(trace: Trace, attention: str, *, below: bool = True) -> Iterator[torch.Tensor]:
+    """Yield the weights of each head (B, T, T) that a module, or those below it, too, made."""
     of_modules: dict[str, list[Value]] = {}
     for value in trace.values:
-        if matches(value.module, [attention, f"{attention}.*"]):
+        if matches(value.module, [attention, f"{attention}.*"] if below else [attention]):
             of_modules.setdefault(value.module, []).append(value)
     for values in of_modules.values():
         named = [value for value in values if value.name == "weights"]
