@@ -3,6 +3,9 @@
 from playattention.xray.across import across, difference
 from playattention.xray.adamw import adamw_step, next_step
 from playattention.xray.backward import backward
+from playattention.xray.explain import explain, explain_value
+from playattention.xray.explanation import Explanation, Operand
+from playattention.xray.glossary import GLOSSARY, Entry, meaning
 from playattention.xray.ledger import Ledger, ledger
 from playattention.xray.lens import LogitLens, Losses, logit_lens, losses
 from playattention.xray.patching import patch, patch_head, replace_attention
@@ -22,11 +25,15 @@ from playattention.xray.whatif import (
 )
 
 __all__ = [
+    "GLOSSARY",
     "PATTERNS",
+    "Entry",
+    "Explanation",
     "HeadRoles",
     "Ledger",
     "LogitLens",
     "Losses",
+    "Operand",
     "Role",
     "Trace",
     "Value",
@@ -37,10 +44,13 @@ __all__ = [
     "attention_scale",
     "backward",
     "difference",
+    "explain",
+    "explain_value",
     "head_roles",
     "ledger",
     "logit_lens",
     "losses",
+    "meaning",
     "memory",
     "next_step",
     "no_causal_mask",
