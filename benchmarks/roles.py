@@ -49,7 +49,9 @@ def main(options: Options) -> None:
         torch.set_num_threads(options.threads)
     run = load_run(options.run)
     if run.config.data.dataset != "playhouse":
-        raise SystemExit(f"run = {options.run}: must be trained on playhouse, whose rules are known")
+        raise SystemExit(
+            f"run = {options.run}: must be trained on playhouse, whose rules are known"
+        )
     val = load_splits(run.path, run.config, run.tokenizer).val
     text = run.tokenizer.decode(val[:].tolist())
     windows = playhouse_windows(text, run.tokenizer, run.config.model.seq_size)

@@ -36,9 +36,7 @@ def watched(run: str, text: str) -> xray.Trace:
     """Return what the command must show."""
     loaded = load_run(run)
     ids = loaded.tokenizer.encode(text)
-    return xray.watch(
-        loaded.model, torch.tensor([ids]), torch.tensor([[*ids[1:], -100]])
-    )
+    return xray.watch(loaded.model, torch.tensor([ids]), torch.tensor([[*ids[1:], -100]]))
 
 
 def test_a_values_table_has_the_models_numbers_with_tokens_on_both_axes(run, capsys):

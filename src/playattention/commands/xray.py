@@ -66,7 +66,11 @@ class Xray:
         trace = self._trace(run, str(device))
         piped = not sys.stdout.isatty()
         console = Console(
-            highlight=False, markup=False, emoji=False, soft_wrap=piped, width=160 if piped else None
+            highlight=False,
+            markup=False,
+            emoji=False,
+            soft_wrap=piped,
+            width=160 if piped else None,
         )
         look = Look(self.digits, console.width, None if self.all else 24)
         if self.save is not None:

@@ -1,10 +1,12 @@
 """Look inside a model while its own source runs: `playattention.xray.watch(model, idx)`."""
 
-from playattention.xray.across import across, difference
-from playattention.xray.adamw import adamw_step, next_step
-from playattention.xray.backward import backward
+from playattention.xray import whatif
+from playattention.xray.across import Across, Difference, across, difference
+from playattention.xray.adamw import AdamWStep, adamw_step, next_step
+from playattention.xray.backward import Backward, backward
 from playattention.xray.explain import explain, explain_value
-from playattention.xray.glossary import meaning
+from playattention.xray.explanation import Explanation, Operand
+from playattention.xray.glossary import GLOSSARY, Entry, meaning
 from playattention.xray.ledger import Ledger, ledger
 from playattention.xray.lens import LogitLens, Losses, logit_lens, losses
 from playattention.xray.patching import patch, patch_head, replace_attention
@@ -25,12 +27,19 @@ from playattention.xray.whatif import (
 )
 
 __all__ = [
-    "explain", "explain_value", "meaning", "picture",
+    "GLOSSARY",
     "PATTERNS",
+    "Across",
+    "AdamWStep",
+    "Backward",
+    "Difference",
+    "Entry",
+    "Explanation",
     "HeadRoles",
     "Ledger",
     "LogitLens",
     "Losses",
+    "Operand",
     "Role",
     "Trace",
     "Value",
@@ -41,10 +50,13 @@ __all__ = [
     "attention_scale",
     "backward",
     "difference",
+    "explain",
+    "explain_value",
     "head_roles",
     "ledger",
     "logit_lens",
     "losses",
+    "meaning",
     "memory",
     "next_step",
     "no_causal_mask",
@@ -53,8 +65,10 @@ __all__ = [
     "no_scale",
     "patch",
     "patch_head",
+    "picture",
     "playhouse_windows",
     "replace_attention",
     "swap_tokens",
     "watch",
+    "whatif",
 ]

@@ -118,7 +118,9 @@ def summary(tensor: torch.Tensor, look: Look, most: int = 4) -> str:
 def _arguments(listing: Listing) -> list[Text]:
     """Return what the function was given, shapes alone: the values are their maker's."""
     given = {
-        name: tuple(tensor.shape) for call in listing.calls for name, tensor in call.arguments.items()
+        name: tuple(tensor.shape)
+        for call in listing.calls
+        for name, tensor in call.arguments.items()
     }
     return [Text(f"{name} {shape}", style="dim") for name, shape in given.items()]
 
