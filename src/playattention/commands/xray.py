@@ -1,6 +1,5 @@
 """`playattention xray`: a model's own lines run on a text, with their real numbers."""
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -27,7 +26,7 @@ class Xray:
     text: Annotated[Positional[str], arg(metavar="TEXT")]
     """What the model reads."""
     module: str | None = None
-    """A module's path, say blocks.0.attention.heads.1, or a pattern with *; "": the model itself."""
+    """A path, say blocks.0.attention.heads.1, or a pattern with *; "" is the model itself."""
     value: Annotated[str | None, arg(name="name")] = None
     """A variable of its source, say weights."""
     occurrence: int | None = None
@@ -64,14 +63,8 @@ class Xray:
         run = load_run(self.run_name, self.step)
         run.model.to(device)
         trace = self._trace(run, str(device))
-        piped = not sys.stdout.isatty()
-        console = Console(
-            highlight=False,
-            markup=False,
-            emoji=False,
-            soft_wrap=piped,
-            width=160 if piped else None,
-        )
+        width = 100_000 if self.all else None  # else what the terminal has, 80 in a pipe
+        console = Console(highlight=False, markup=False, emoji=False, width=width)
         look = Look(self.digits, console.width, None if self.all else 24)
         if self.save is not None:
             trace.save(self.save)
@@ -106,9 +99,10 @@ class Xray:
             raise UserError("text = '': must have at least one token")
         most = run.config.model.seq_size
         if len(ids) > most:
+            end = run.tokenizer.decode(ids[:most])[-20:]
             raise UserError(
                 f"text = {len(ids)} tokens: the model takes seq_size = {most} at most; "
-                f"allowed: the first {most}, {run.tokenizer.decode(ids[:most])[-20:]!r} at their end"
+                f"allowed: the first {most}, with {end!r} at their end"
             )
         idx = torch.tensor([ids], device=device)
         targets = torch.tensor([[*ids[1:], -100]], device=device) if len(ids) > 1 else None

@@ -73,8 +73,9 @@ def _(result: Trace, labels: Sequence[str] | None = None) -> Figure:
     maps = weights_of(result)
     if not maps:
         raise UserError("result = Trace: keeps no attention weights; watch without modules=")
-    return _maps({f"{layer}.{head}": found for (layer, head), found in maps.items()},
-                 labels if labels is not None else result.labels, max(h for _, h in maps) + 1)  # fmt: skip
+    named = {f"{layer}.{head}": found[0] for (layer, head), found in maps.items()}
+    n_head = max(head for _, head in maps) + 1
+    return _maps(named, result.labels if labels is None else labels, n_head)
 
 
 @picture.register
@@ -100,8 +101,12 @@ def _(result: Ledger) -> Figure:
     names = [entry.name for entry in result.entries]
     amounts = [entry.amount for entry in result.entries]
     title = f"logit of {shown(result.token, result.decode)} at position {result.position}"
-    return _bars([*names, "remainder"], [*amounts, result.remainder],
-                 f"{title}: {result.logit:.4f}", "part of the logit")  # fmt: skip
+    return _bars(
+        [*names, "remainder"],
+        [*amounts, result.remainder],
+        f"{title}: {result.logit:.4f}",
+        "part of the logit",
+    )
 
 
 @picture.register
@@ -114,8 +119,15 @@ def _(result: LogitLens) -> Figure:
         for position in range(positions):
             share = float(probabilities[stage, position])
             text = shown(int(ids[stage, position]), result.decode, 8)
-            axes.text(position, stage, _plain(text), ha="center", va="center", fontsize=7,
-                      color="white" if share > 0.55 else "black")  # fmt: skip
+            axes.text(
+                position,
+                stage,
+                _plain(text),
+                ha="center",
+                va="center",
+                fontsize=7,
+                color="white" if share > 0.55 else "black",
+            )
     texts = [shown(id_, result.decode, 8) for id_ in result.idx[0].tolist()]
     _name(axes, "x", texts)
     _name(axes, "y", result.stages)
@@ -143,10 +155,8 @@ def _(result: Losses) -> Figure:
 def _(result: HeadRoles) -> Figure:
     heads = sorted({(role.layer, role.head) for role in result})
     patterns = result.patterns
-    shares = np.array(
-        [[next(role.share for role in result if (role.layer, role.head, role.pattern) == (*head, name))
-          for head in heads] for name in patterns]
-    )  # fmt: skip
+    share = {(role.pattern, role.layer, role.head): role.share for role in result}
+    shares = np.array([[share[name, *head] for head in heads] for name in patterns])
     figure, axes = _new(0.36 * len(heads) + 2.2, 0.34 * len(patterns) + 1.4)
     _map(figure, axes, shares.clip(0, 1), "share of what chance leaves")
     for role in result.clear:
@@ -172,8 +182,12 @@ def _(result: Explanation) -> Figure:
     kept = sorted(terms, key=lambda term: -abs(terms[term]))[:24]
     title = repr(result).splitlines()[0]
     largest = "" if len(kept) == len(terms) else f", the {len(kept)} largest of {len(terms)} terms"
-    return _bars([names[term] for term in kept], [terms[term] for term in kept], title,
-                 f"{result.operation}{largest}")  # fmt: skip
+    return _bars(
+        [names[term] for term in kept],
+        [terms[term] for term in kept],
+        title,
+        f"{result.operation}{largest}",
+    )
 
 
 @picture.register
@@ -183,8 +197,13 @@ def _(result: Backward) -> Figure:
         for value, gradient in result.of_values.items()
         if gradient is not None
     }
-    return _bars([*lengths], [*lengths.values()], f"loss {result.loss.item():.4f}",
-                 "length of the gradient", log=True)  # fmt: skip
+    return _bars(
+        [*lengths],
+        [*lengths.values()],
+        f"loss {result.loss.item():.4f}",
+        "length of the gradient",
+        log=True,
+    )
 
 
 @picture.register
@@ -193,15 +212,25 @@ def _(result: AdamWStep) -> Figure:
         name: (update.new - update.weight).norm().item() / max(update.weight.norm().item(), 1e-12)
         for name, update in result.updates.items()
     }
-    return _bars([*changes], [*changes.values()], f"learning rate {result.rate:.3g}",
-                 "length of the change, as a share of the weight's", log=True)  # fmt: skip
+    return _bars(
+        [*changes],
+        [*changes.values()],
+        f"learning rate {result.rate:.3g}",
+        "length of the change, as a share of the weight's",
+        log=True,
+    )
 
 
 @picture.register
 def _(result: Update) -> Figure:
     figure, axes = _new(4.6, 3.0)
-    axes.scatter(result.gradient.flatten(), (result.new - result.weight).flatten(), s=4,
-                 color="#54278f", alpha=0.5)  # fmt: skip
+    axes.scatter(
+        result.gradient.flatten(),
+        (result.new - result.weight).flatten(),
+        s=4,
+        color="#54278f",
+        alpha=0.5,
+    )
     axes.set_xlabel("gradient")
     axes.set_ylabel("change of the weight")
     axes.set_title(result.name, fontsize=9)
@@ -211,13 +240,17 @@ def _(result: Update) -> Figure:
 @picture.register
 def _(result: Difference) -> Figure:
     kept = [*result.shares.items()][:24]
-    return _bars([value.title for value, _ in kept], [share for _, share in kept],
-                 f"the largest of {len(result)} differences", "share of the longer value")  # fmt: skip
+    title = f"the largest of {len(result)} differences"
+    names, shares = [value.title for value, _ in kept], [share for _, share in kept]
+    return _bars(names, shares, title, "share of the longer value")
 
 
 def _new(width: float, height: float) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(min(max(width, 3.0), 16.0), min(max(height, 2.0), 16.0)), dpi=120,
-                    layout="constrained")  # fmt: skip
+    figure = Figure(
+        figsize=(min(max(width, 3.0), 16.0), min(max(height, 2.0), 16.0)),
+        dpi=120,
+        layout="constrained",
+    )
     axes = figure.subplots()
     return figure, axes
 
@@ -227,8 +260,13 @@ def _map(figure: Figure, axes: Axes, array: np.ndarray, told: str = "") -> None:
     finite = array[np.isfinite(array)]
     largest = float(np.abs(finite).max()) if finite.size else 1.0
     signed = bool((finite < 0).any())
-    image = axes.imshow(array, cmap=SIGNED if signed else WEIGHTS, aspect="auto",
-                        vmin=-largest if signed else 0.0, vmax=largest or 1.0)  # fmt: skip
+    image = axes.imshow(
+        array,
+        cmap=SIGNED if signed else WEIGHTS,
+        aspect="auto",
+        vmin=-largest if signed else 0.0,
+        vmax=largest or 1.0,
+    )
     figure.colorbar(image, ax=axes, label=told, fraction=0.04)
 
 
@@ -236,8 +274,11 @@ def _maps(maps: dict[str, torch.Tensor], labels: Sequence[str], columns: int) ->
     """Draw small maps side by side, on one scale."""
     columns = min(columns, len(maps))
     rows = -(-len(maps) // columns)
-    figure = Figure(figsize=(min(1.9 * columns + 0.8, 18), min(1.9 * rows + 0.8, 18)), dpi=120,
-                    layout="constrained")  # fmt: skip
+    figure = Figure(
+        figsize=(min(1.9 * columns + 0.8, 18), min(1.9 * rows + 0.8, 18)),
+        dpi=120,
+        layout="constrained",
+    )
     grid = figure.subplots(rows, columns, squeeze=False)
     arrays = {title: _array(found) for title, found in maps.items()}
     signed = any((array[np.isfinite(array)] < 0).any() for array in arrays.values())
@@ -245,8 +286,13 @@ def _maps(maps: dict[str, torch.Tensor], labels: Sequence[str], columns: int) ->
     names = [_plain(label) for label in labels]
     image = None
     for axes, (title, array) in zip(grid.flat, arrays.items(), strict=False):
-        image = axes.imshow(array, cmap=SIGNED if signed else WEIGHTS, aspect="auto",
-                            vmin=-largest if signed else 0.0, vmax=largest)  # fmt: skip
+        image = axes.imshow(
+            array,
+            cmap=SIGNED if signed else WEIGHTS,
+            aspect="auto",
+            vmin=-largest if signed else 0.0,
+            vmax=largest,
+        )
         axes.set_title(title, fontsize=8)
         few = len(names) <= 16 and len(names) == array.shape[1]
         axes.set_xticks(range(len(names)) if few else [], names if few else [], fontsize=5)
@@ -282,8 +328,9 @@ def _name(axes: Axes, which: str, names: Sequence[str]) -> None:
     if 0 < len(names) <= MOST_LABELS:
         chosen = axes.xaxis if which == "x" else axes.yaxis
         rotated = 90 if which == "x" and max(map(len, names)) > 3 else 0
-        chosen.set_ticks(range(len(names)), [_plain(name) for name in names], fontsize=7,
-                         rotation=rotated)  # fmt: skip
+        chosen.set_ticks(
+            range(len(names)), [_plain(name) for name in names], fontsize=7, rotation=rotated
+        )
 
 
 def _plain(text: str) -> str:
