@@ -104,8 +104,9 @@ def test_the_overview_names_every_value_with_what_it_means(run, capsys):
     assert main(["xray", run, "Anna:"]) == 0
     out = capsys.readouterr().out
     assert "blocks.*.attention.heads.*" in out
+    assert "mixed (x2)" in out, "the heads' results stand together"
     for value in watched(run, "Anna:"):
-        assert value.name in out
+        assert value.variable in out
         assert xray.meaning(value).meaning.split(".")[0].split()[0] in out
 
 

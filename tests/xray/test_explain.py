@@ -12,7 +12,8 @@ from playattention.errors import UserError
 from playattention.models import build_model
 from playattention.xray.explain import explain, explain_value
 from playattention.xray.explanation import Explanation, Operand
-from playattention.xray.trace import Trace, Value
+from playattention.xray.trace import Trace
+from playattention.xray.values import Value
 from tests.xray.conftest import CONFIGS, SIZES
 
 

@@ -12,7 +12,8 @@ from playattention import xray
 from playattention.models import MODELS
 from playattention.xray.glossary import GLOSSARY, entry, meaning, role
 from playattention.xray.glossary_words import WORDS
-from playattention.xray.trace import Trace, Value
+from playattention.xray.trace import Trace
+from playattention.xray.values import Value
 from tests.xray.conftest import SIZES, small_model
 from tests.xray.test_learners_models import LINE_ADDED, edited
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from playattention.tokenizers import Tokenizer
     from playattention.training.run import Run
     from playattention.xray.terminal import Look
-    from playattention.xray.trace import Trace, Value
+    from playattention.xray.trace import Trace
+    from playattention.xray.values import Value
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,8 @@ class Xray:
         from playattention.xray.terminal import source
 
         listing = trace.lines(str(self.module), self.function)
-        console.print(f"{listing.file}: {self.function} of {self.module or 'the model'}")
+        where = self.module or "the model itself"
+        console.print(f"{Path(listing.file).name}, {self.function} of {where}")
         console.print(source(listing, look))
 
     def _show_value(
@@ -126,13 +128,15 @@ class Xray:
         if value is None:
             return
         index = self._cell(value)
-        console.print(_title(value))
-        if entry := meaning(value):
-            console.print(f"{entry.meaning}\n{entry.formula}")
+        entry = meaning(value)
         if self.explain:
             found = explain_value(trace, value, index)
             print(found.full if self.all else repr(found))
+            print(f"  {entry.meaning}" if entry else "")
             return
+        console.print(_title(value))
+        if entry:
+            console.print(f"{entry.meaning}\n{entry.formula}")
         names = axes(value, trace, tokenizer.decode)
         hidden = leading(value.shape, index)
         console.print(f"[{', '.join(map(str, hidden[0]))}]" if hidden[0] else "")
@@ -180,15 +184,17 @@ class Xray:
         from playattention.xray import meaning
         from playattention.xray.terminal import alike, summary
 
-        for path, values in alike(trace).items():
+        for path, named in alike(trace).items():
             console.print(path or "(the model itself)", style="bold")
             grid = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
-            for value in values:
-                entry = meaning(value)
+            for values in named.values():
+                value, entry = values[-1], meaning(values[-1])
                 told = entry.meaning if entry else value.source
                 if self.module is not None:
                     told = summary(value.tensor, look)
-                grid.add_row(value.name, str(value.shape), told)
+                several = len(values) > 1
+                name = f"{value.variable} (x{len(values)})" if several else value.name
+                grid.add_row(name, str(value.shape), told)
             console.print(grid)
         print("--module PATH --name VALUE shows numbers, --line the source as it ran")
 

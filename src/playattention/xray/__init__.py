@@ -13,7 +13,8 @@ from playattention.xray.patching import patch, patch_head, replace_attention
 from playattention.xray.patterns import PATTERNS, playhouse_windows
 from playattention.xray.pictures import picture
 from playattention.xray.roles import HeadRoles, Role, head_roles
-from playattention.xray.trace import Trace, Value
+from playattention.xray.trace import Trace
+from playattention.xray.values import Value
 from playattention.xray.watch import memory, watch
 from playattention.xray.whatif import (
     ablate_feed_forward,

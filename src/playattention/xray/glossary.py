@@ -12,7 +12,7 @@ from pathlib import Path
 
 from playattention.models import MODELS
 from playattention.xray.glossary_words import WORDS
-from playattention.xray.trace import Value
+from playattention.xray.values import Value
 
 Key = tuple[str, str, str]
 """Role of a module (`heads` for `blocks.0.attention.heads.1`), function, name."""
