@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import torch
 import tyro
 from matplotlib.figure import Figure
@@ -49,9 +50,11 @@ def main(options: Options) -> None:
         torch.set_num_threads(options.threads)
     run = load_run(options.run)
     if run.config.data.dataset != "playhouse":
-        raise SystemExit(f"run = {options.run}: must be trained on playhouse, whose rules are known")
+        raise SystemExit(
+            f"run = {options.run}: must be trained on playhouse, whose rules are known"
+        )
     val = load_splits(run.path, run.config, run.tokenizer).val
-    text = run.tokenizer.decode(val[:].tolist())
+    text = run.tokenizer.decode(val[np.arange(len(val))].tolist())
     windows = playhouse_windows(text, run.tokenizer, run.config.model.seq_size)
     roles = head_roles(run.model, windows)
     print(roles)

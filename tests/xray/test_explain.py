@@ -12,7 +12,8 @@ from playattention.errors import UserError
 from playattention.models import build_model
 from playattention.xray.explain import explain, explain_value
 from playattention.xray.explanation import Explanation, Operand
-from playattention.xray.trace import Trace, Value
+from playattention.xray.trace import Trace
+from playattention.xray.values import Value
 from tests.xray.conftest import CONFIGS, SIZES
 
 
@@ -320,3 +321,19 @@ def test_it_goes_into_json_whole(model, idx, targets):
         again = json.loads(json.dumps(found.as_dict(), allow_nan=False))
         assert len(again["operands"]) == len(found.operands)
         assert again["source"] == found.value.source
+
+
+@pytest.mark.parametrize("case", ["one token", "no target counts", "bfloat16", "a part kept"])
+def test_every_number_is_explained_in_odd_cases_too(model, idx, targets, case):
+    if case == "one token":
+        trace = xray.watch(model, idx[:1, :1], targets[:1, :1])
+    elif case == "no target counts":
+        trace = xray.watch(model, idx, torch.full_like(targets, -100))
+    elif case == "bfloat16":
+        trace = xray.watch(model.bfloat16(), idx, targets)
+    else:
+        trace = xray.watch(model, idx, modules="blocks.1.attention*")
+    for value, found in explanations(trace):
+        assert found.result is not None, found
+        rounding = 0.02 if case == "bfloat16" else 1e-5
+        assert close(found.result, found.number, rounding * largest(value.tensor)), found

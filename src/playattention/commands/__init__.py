@@ -13,6 +13,7 @@ COMMANDS = {
     "train": "playattention.commands.train:Train",
     "generate": "playattention.commands.generate:Generate",
     "eval": "playattention.commands.eval:Eval",
+    "xray": "playattention.commands.xray:Xray",
     "import": "playattention.commands.import_weights:ImportWeights",
     "export": "playattention.commands.export:Export",
     "data": "playattention.commands.data:Data",

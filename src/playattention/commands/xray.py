@@ -1,6 +1,5 @@
 """`playattention xray`: a model's own lines run on a text, with their real numbers."""
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -15,7 +14,8 @@ if TYPE_CHECKING:
     from playattention.tokenizers import Tokenizer
     from playattention.training.run import Run
     from playattention.xray.terminal import Look
-    from playattention.xray.trace import Trace, Value
+    from playattention.xray.trace import Trace
+    from playattention.xray.values import Value
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Xray:
     text: Annotated[Positional[str], arg(metavar="TEXT")]
     """What the model reads."""
     module: str | None = None
-    """A module's path, say blocks.0.attention.heads.1, or a pattern with *; "": the model itself."""
+    """A path, say blocks.0.attention.heads.1, or a pattern with *; "" is the model itself."""
     value: Annotated[str | None, arg(name="name")] = None
     """A variable of its source, say weights."""
     occurrence: int | None = None
@@ -64,10 +64,8 @@ class Xray:
         run = load_run(self.run_name, self.step)
         run.model.to(device)
         trace = self._trace(run, str(device))
-        piped = not sys.stdout.isatty()
-        console = Console(
-            highlight=False, markup=False, emoji=False, soft_wrap=piped, width=160 if piped else None
-        )
+        width = 100_000 if self.all else None  # else what the terminal has, 80 in a pipe
+        console = Console(highlight=False, markup=False, emoji=False, width=width)
         look = Look(self.digits, console.width, None if self.all else 24)
         if self.save is not None:
             trace.save(self.save)
@@ -102,9 +100,10 @@ class Xray:
             raise UserError("text = '': must have at least one token")
         most = run.config.model.seq_size
         if len(ids) > most:
+            end = run.tokenizer.decode(ids[:most])[-20:]
             raise UserError(
                 f"text = {len(ids)} tokens: the model takes seq_size = {most} at most; "
-                f"allowed: the first {most}, {run.tokenizer.decode(ids[:most])[-20:]!r} at their end"
+                f"allowed: the first {most}, with {end!r} at their end"
             )
         idx = torch.tensor([ids], device=device)
         targets = torch.tensor([[*ids[1:], -100]], device=device) if len(ids) > 1 else None
@@ -115,7 +114,8 @@ class Xray:
         from playattention.xray.terminal import source
 
         listing = trace.lines(str(self.module), self.function)
-        console.print(f"{listing.file}: {self.function} of {self.module or 'the model'}")
+        where = self.module or "the model itself"
+        console.print(f"{Path(listing.file).name}, {self.function} of {where}")
         console.print(source(listing, look))
 
     def _show_value(
@@ -128,13 +128,15 @@ class Xray:
         if value is None:
             return
         index = self._cell(value)
-        console.print(_title(value))
-        if entry := meaning(value):
-            console.print(f"{entry.meaning}\n{entry.formula}")
+        entry = meaning(value)
         if self.explain:
             found = explain_value(trace, value, index)
             print(found.full if self.all else repr(found))
+            print(f"  {entry.meaning}" if entry else "")
             return
+        console.print(_title(value))
+        if entry:
+            console.print(f"{entry.meaning}\n{entry.formula}")
         names = axes(value, trace, tokenizer.decode)
         hidden = leading(value.shape, index)
         console.print(f"[{', '.join(map(str, hidden[0]))}]" if hidden[0] else "")
@@ -182,15 +184,17 @@ class Xray:
         from playattention.xray import meaning
         from playattention.xray.terminal import alike, summary
 
-        for path, values in alike(trace).items():
+        for path, named in alike(trace).items():
             console.print(path or "(the model itself)", style="bold")
             grid = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
-            for value in values:
-                entry = meaning(value)
+            for values in named.values():
+                value, entry = values[-1], meaning(values[-1])
                 told = entry.meaning if entry else value.source
                 if self.module is not None:
                     told = summary(value.tensor, look)
-                grid.add_row(value.name, str(value.shape), told)
+                several = len(values) > 1
+                name = f"{value.variable} (x{len(values)})" if several else value.name
+                grid.add_row(name, str(value.shape), told)
             console.print(grid)
         print("--module PATH --name VALUE shows numbers, --line the source as it ran")
 

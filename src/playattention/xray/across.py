@@ -15,8 +15,9 @@ import torch
 from playattention.errors import UserError
 from playattention.training.checkpoint import saved_steps
 from playattention.training.run import find_run, load_run
-from playattention.xray.trace import Trace, Value
+from playattention.xray.trace import Trace
 from playattention.xray.tracer import too_large
+from playattention.xray.values import Value
 from playattention.xray.watch import free_memory, memory, watch
 
 

@@ -14,7 +14,8 @@ from playattention.errors import UserError
 from playattention.generation import evaluation_mode
 from playattention.xray.anatomy import anatomy
 from playattention.xray.patterns import Pattern, Window
-from playattention.xray.trace import Trace, Value, matches
+from playattention.xray.trace import Trace, matches
+from playattention.xray.values import Value
 from playattention.xray.watch import watch
 
 _AT_ONCE = 2**23

@@ -16,7 +16,8 @@ from torch import nn
 
 from playattention.errors import UserError
 from playattention.xray.checks import refuse_wrapped
-from playattention.xray.trace import Trace, Value
+from playattention.xray.trace import Trace
+from playattention.xray.values import Value
 from playattention.xray.watch import free_memory, run
 
 

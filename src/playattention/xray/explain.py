@@ -15,13 +15,14 @@ from typing import Any
 import torch
 
 from playattention.errors import UserError
-from playattention.xray.bindings import Names
-from playattention.xray.cells import Computed, Index, Input, Leaf, Node, UnknownError
+from playattention.xray.arithmetic.bindings import Names
+from playattention.xray.arithmetic.cells import Computed, Index, Input, Leaf, Node, UnknownError
+from playattention.xray.arithmetic.expressions import Reader
+from playattention.xray.arithmetic.names import Scope, elements
+from playattention.xray.arithmetic.syntax import parsed
 from playattention.xray.explanation import Explanation, Operand
-from playattention.xray.expressions import Reader
-from playattention.xray.names import Scope, elements
-from playattention.xray.syntax import parsed
-from playattention.xray.trace import Trace, Value
+from playattention.xray.trace import Trace
+from playattention.xray.values import Value
 
 MOST_TERMS = 100_000
 """Operands with more cells are told as a whole."""
@@ -282,12 +283,8 @@ def _unknown(trace: Trace, value: Value, cell: Index, number: float, why: str) -
         tree: ast.AST = _statement(trace, value)
     except UnknownError:
         tree = ast.Module([], [])
-    names = dict.fromkeys(
-        node.id
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
-    )
-    for name in names:
+    loaded = (node for node in ast.walk(tree) if isinstance(node, ast.Name))
+    for name in dict.fromkeys(node.id for node in loaded if isinstance(node.ctx, ast.Load)):
         found = scope.bound(name)
         found = scope.argument(name) if found is None else found
         if isinstance(found, Leaf):

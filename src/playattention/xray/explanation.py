@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from playattention.xray.cells import Index
-from playattention.xray.trace import Value
+from playattention.xray.arithmetic.cells import Index
+from playattention.xray.values import Value
 
 WIDTH = 80
 SHOWN = 3

@@ -15,7 +15,7 @@ from torch import nn
 from playattention.errors import UserError, unknown
 from playattention.xray import heads
 from playattention.xray.handles import Change, Edit, changing, check_number
-from playattention.xray.trace import Value
+from playattention.xray.values import Value
 
 
 @contextmanager

@@ -17,7 +17,8 @@ from rich.text import Text
 
 from playattention.xray.glossary import meaning
 from playattention.xray.listing import Line, Listing
-from playattention.xray.trace import Trace, Value
+from playattention.xray.trace import Trace
+from playattention.xray.values import Value
 
 BESIDE = 130
 """Columns from which on values stand beside their line, not below it."""
@@ -118,7 +119,9 @@ def summary(tensor: torch.Tensor, look: Look, most: int = 4) -> str:
 def _arguments(listing: Listing) -> list[Text]:
     """Return what the function was given, shapes alone: the values are their maker's."""
     given = {
-        name: tuple(tensor.shape) for call in listing.calls for name, tensor in call.arguments.items()
+        name: tuple(tensor.shape)
+        for call in listing.calls
+        for name, tensor in call.arguments.items()
     }
     return [Text(f"{name} {shape}", style="dim") for name, shape in given.items()]
 
@@ -133,6 +136,7 @@ def _told(name: str, tensor: torch.Tensor, look: Look) -> Text:
 def _code(line: Line) -> Text:
     code = Syntax("", "python", theme="ansi_dark", background_color="default").highlight(line.text)
     code.rstrip()
+    code.no_wrap, code.overflow = False, "fold"
     return code
 
 
@@ -183,7 +187,7 @@ def axes(value: Value, trace: Trace, decode: Callable[[list[int]], str]) -> list
         decode: Token ids -> their text.
     """
     entry = meaning(value)
-    symbols = entry.shape if entry else [""] * len(value.shape)
+    symbols = entry.shape.strip("()").split(", ") if entry and value.shape else value.shape
     named = []
     for symbol, size in zip(symbols, value.shape, strict=True):
         if symbol in ("T", "S"):
@@ -195,13 +199,21 @@ def axes(value: Value, trace: Trace, decode: Callable[[list[int]], str]) -> list
     return named
 
 
-def alike(trace: Trace) -> dict[str, list[Value]]:
-    """Return values by module, those of modules that differ in a number alone once."""
+def alike(trace: Trace) -> dict[str, dict[str, list[Value]]]:
+    """Return values by module and name, those of modules that differ in a number alone once.
+
+    A name that is bound again, and one that has a place in a list, stand together if they mean
+    the same.
+    """
     groups: dict[str, dict[str, list[Value]]] = {}
     for value in trace:
         pattern = re.sub(r"\b\d+\b", "*", value.module)
         groups.setdefault(pattern, {}).setdefault(value.module, []).append(value)
-    return {
-        pattern if len(modules) > 1 else next(iter(modules)): next(iter(modules.values()))
-        for pattern, modules in groups.items()
-    }
+    found: dict[str, dict[str, list[Value]]] = {}
+    for pattern, modules in groups.items():
+        first, values = next(iter(modules.items()))
+        named = found.setdefault(pattern if len(modules) > 1 else first, {})
+        for value in values:
+            told = f"{value.variable} {value.shape} {meaning(value) or value.source}"
+            named.setdefault(told, []).append(value)
+    return found

@@ -20,8 +20,9 @@ from torch import nn
 from playattention.config import Settings
 from playattention.xray.checks import check_tokens, kept_modules, refuse_wrapped
 from playattention.xray.follow import Follow
-from playattention.xray.trace import Part, Trace
+from playattention.xray.trace import Trace
 from playattention.xray.tracer import Recorded, Tracer, too_large
+from playattention.xray.values import Part
 
 
 def watch(

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from playattention.xray.cells import (
+from playattention.xray.arithmetic.cells import (
     Computed,
     Index,
     Input,
@@ -18,7 +18,13 @@ from playattention.xray.cells import (
     broadcast,
     spread,
 )
-from playattention.xray.operations import OPERATIONS, Handler, axis, elementwise, operation
+from playattention.xray.arithmetic.operations import (
+    OPERATIONS,
+    Handler,
+    axis,
+    elementwise,
+    operation,
+)
 
 Dims = int | Sequence[int] | None
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from playattention.xray import cells
-from playattention.xray.cells import Computed, Leaf, Moved, moved, unravel
-from playattention.xray.layers import LAYERS  # its file registers all operations
-from playattention.xray.operations import OPERATIONS
+from playattention.xray.arithmetic import cells
+from playattention.xray.arithmetic.cells import Computed, Leaf, Moved, moved, unravel
+from playattention.xray.arithmetic.layers import LAYERS  # its file registers all operations
+from playattention.xray.arithmetic.operations import OPERATIONS
 
 MOVEMENTS = {
     "slice": lambda x: x[:, 1:, ::2],

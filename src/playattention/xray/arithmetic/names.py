@@ -12,9 +12,10 @@ from typing import Any
 
 import torch
 
-from playattention.xray.cells import Index, Leaf
-from playattention.xray.syntax import FunctionNode, functions, parsed
-from playattention.xray.trace import Call, Trace, Value
+from playattention.xray.arithmetic.cells import Index, Leaf
+from playattention.xray.arithmetic.syntax import FunctionNode, functions, parsed
+from playattention.xray.trace import Trace
+from playattention.xray.values import Call, Value
 
 Place = tuple[str, ...]
 """Where an element is in nested lists and dictionaries: ("0",), ("'key'",)."""

@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from playattention.xray import bindings
-from playattention.xray.calls import (
+from playattention.xray.arithmetic import bindings
+from playattention.xray.arithmetic.calls import (
     Method,
     as_items,
     called,
@@ -23,9 +23,9 @@ from playattention.xray.calls import (
     of_tensor,
     operate,
 )
-from playattention.xray.cells import Computed, Leaf, Node, UnknownError
-from playattention.xray.names import Module, Own, Scope
-from playattention.xray.returned import Returned
+from playattention.xray.arithmetic.cells import Computed, Leaf, Node, UnknownError
+from playattention.xray.arithmetic.names import Module, Own, Scope
+from playattention.xray.arithmetic.returned import Returned
 
 
 @dataclass(frozen=True)

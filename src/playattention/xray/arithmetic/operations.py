@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from playattention.xray.cells import (
+from playattention.xray.arithmetic.cells import (
     Computed,
     Index,
     Input,

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import torch
 
-from playattention.xray.cells import (
+from playattention.xray.arithmetic.cells import (
     Computed,
     Index,
     Input,
@@ -18,9 +18,9 @@ from playattention.xray.cells import (
     Step,
     UnknownError,
 )
-from playattention.xray.operations import OPERATIONS, elementwise, operation
-from playattention.xray.products import linear
-from playattention.xray.reductions import layer_norm, rms_norm
+from playattention.xray.arithmetic.operations import OPERATIONS, elementwise, operation
+from playattention.xray.arithmetic.products import linear
+from playattention.xray.arithmetic.reductions import layer_norm, rms_norm
 
 
 class Module(Protocol):

@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from playattention.xray.calls import as_items
-from playattention.xray.cells import UnknownError
-from playattention.xray.names import Own, Scope
-from playattention.xray.passed import Passed
-from playattention.xray.syntax import (
+from playattention.xray.arithmetic.calls import as_items
+from playattention.xray.arithmetic.cells import UnknownError
+from playattention.xray.arithmetic.names import Own, Scope
+from playattention.xray.arithmetic.passed import Passed
+from playattention.xray.arithmetic.syntax import (
     FUNCTION,
     appended,
     functions,
@@ -27,7 +27,7 @@ from playattention.xray.syntax import (
 )
 
 if TYPE_CHECKING:
-    from playattention.xray.expressions import Reader
+    from playattention.xray.arithmetic.expressions import Reader
 
 LIBRARIES = ("torch", "math")
 """Whose functions are known by name."""

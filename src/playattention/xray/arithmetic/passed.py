@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from playattention.xray.cells import UnknownError
-from playattention.xray.names import Module, Scope
-from playattention.xray.syntax import own_expressions, statements
+from playattention.xray.arithmetic.cells import UnknownError
+from playattention.xray.arithmetic.names import Module, Scope
+from playattention.xray.arithmetic.syntax import own_expressions, statements
 
 if TYPE_CHECKING:
-    from playattention.xray.expressions import Reader
+    from playattention.xray.arithmetic.expressions import Reader
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from playattention.xray.cells import Leaf, Node, UnknownError
-from playattention.xray.names import Module, Own, Scope, same
+from playattention.xray.arithmetic.cells import Leaf, Node, UnknownError
+from playattention.xray.arithmetic.names import Module, Own, Scope, same
 
 
 @dataclass(frozen=True)

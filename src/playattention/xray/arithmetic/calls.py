@@ -14,10 +14,10 @@ from typing import Any
 
 import torch
 
-from playattention.xray.cells import Leaf, Node, UnknownError, moved
-from playattention.xray.layers import LAYERS
-from playattention.xray.names import Module
-from playattention.xray.operations import MOVEMENTS, OPERATIONS, SAME, as_node
+from playattention.xray.arithmetic.cells import Leaf, Node, UnknownError, moved
+from playattention.xray.arithmetic.layers import LAYERS
+from playattention.xray.arithmetic.names import Module
+from playattention.xray.arithmetic.operations import MOVEMENTS, OPERATIONS, SAME, as_node
 
 _EXACT = "ones zeros full eye tensor linspace finfo iinfo Size device"
 EXACT = frozenset(_EXACT.split())

@@ -7,7 +7,7 @@ import math
 
 import torch
 
-from playattention.xray.cells import (
+from playattention.xray.arithmetic.cells import (
     Computed,
     Input,
     Leaf,
@@ -19,7 +19,7 @@ from playattention.xray.cells import (
     constant,
     spread,
 )
-from playattention.xray.operations import (
+from playattention.xray.arithmetic.operations import (
     OPERATIONS,
     choice,
     elementwise,
