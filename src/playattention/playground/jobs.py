@@ -226,9 +226,7 @@ class Jobs:
             state = "stopping" if record.stopping else "running" if has_begun else "starting"
         else:
             state, error = _ended(record, folder)
-        return State(
-            record.name, record.recipe, state, step, record.planned, record.started, error
-        )
+        return State(record.name, record.recipe, state, step, record.planned, record.started, error)
 
     def _of_run(self, folder: Path) -> State:
         """Return how a run stands that was not started here."""

@@ -237,6 +237,7 @@ class SinceQuery(Asked):
 JobName = Annotated[str, Path(max_length=80, pattern=NAME_PATTERN)]
 """A run's name in a path."""
 
+
 def numbers(index: str) -> list[int]:
     """Return the numbers of an index: `0,3,2`."""
     return [int(number) for number in index.split(",")] if index else []

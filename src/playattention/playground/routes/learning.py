@@ -91,7 +91,7 @@ def adamw(asked: Asked, query: Annotated[WeightQuery, Query()]) -> AdamWAnswer:
     if size > asked.limit:
         raise UserError(f"{query.name}: its step takes {size:,} bytes; allowed: {asked.limit:,.0f}")
     index = numbers(query.index)
-    step = asked.alone(lambda: _step(found, query.name))
+    step = asked.alone.do(lambda: _step(found, query.name))
     lines = [_line(line) for line in step.spelled(query.name, *index).splitlines()]
     update = step[query.name]
     return AdamWAnswer(
@@ -147,9 +147,7 @@ def _step(found: Look, name: str) -> AdamWStep:
     if opened.path is not None:
         rate, moments = due(opened.path, config, opened.step)
     back = found.backward
-    return adamw_step(
-        opened.model, back, config.train, names=[name], rate=rate, moments=moments
-    )
+    return adamw_step(opened.model, back, config.train, names=[name], rate=rate, moments=moments)
 
 
 def _line(line: str) -> AdamWLine:
