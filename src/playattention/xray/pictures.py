@@ -35,6 +35,9 @@ from playattention.xray.tables import shown
 from playattention.xray.trace import Trace
 from playattention.xray.values import Value
 
+MOST_BARS = 40
+"""Of the values and weights that have a gradient, how many are drawn."""
+
 
 @singledispatch
 def picture(result: object, **_options: Any) -> Figure:
@@ -202,13 +205,7 @@ def _(result: Backward) -> Figure:
         for value, gradient in result.of_values.items()
         if gradient is not None
     }
-    return bars(
-        [*lengths],
-        [*lengths.values()],
-        f"loss {result.loss.item():.4f}",
-        "length of the gradient",
-        log=True,
-    )
+    return _longest(lengths, "length of the gradient", f"loss {result.loss.item():.4f}")
 
 
 @picture.register
@@ -217,13 +214,8 @@ def _(result: AdamWStep) -> Figure:
         name: (update.new - update.weight).norm().item() / max(update.weight.norm().item(), 1e-12)
         for name, update in result.updates.items()
     }
-    return bars(
-        [*changes],
-        [*changes.values()],
-        f"learning rate {result.rate:.3g}",
-        "length of the change, as a share of the weight's",
-        log=True,
-    )
+    told = "length of the change, as a share of the weight's"
+    return _longest(changes, told, f"learning rate {result.rate:.3g}")
 
 
 @picture.register
@@ -248,3 +240,11 @@ def _(result: Difference) -> Figure:
     title = f"the largest of {len(result)} differences"
     names, shares = [value.title for value, _ in kept], [share for _, share in kept]
     return bars(names, shares, title, "share of the longer value")
+
+
+def _longest(lengths: dict[str, float], told: str, title: str) -> Figure:
+    """Draw the longest of many, in the order that they have."""
+    limit = sorted(lengths.values(), reverse=True)[:MOST_BARS][-1]
+    kept = {name: length for name, length in lengths.items() if length >= limit}
+    many = f", the {len(kept)} longest of {len(lengths)}" if len(kept) < len(lengths) else ""
+    return bars([*kept], [*kept.values()], f"{title}{many}", told, log=True)
