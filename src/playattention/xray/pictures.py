@@ -48,7 +48,7 @@ def picture(result: object, **_options: Any) -> Figure:
             roles, an explanation, a way back, an AdamW step, a run's traces or a difference.
         _options: `labels`, how the tokens are shown: of a value, a trace and a run's traces;
             `index`, the place along a value's first dimensions; `module` and `name`, which value
-            of a run's traces.
+            of a run's traces; `last`, how many positions of a logit lens, default 24.
 
     Raises:
         UserError: If there is no picture of such a thing.
@@ -63,7 +63,7 @@ def _(result: Value, index: Sequence[int] = (), labels: Sequence[str] | None = N
         index, numbers = (*index, 0), numbers[0]
     array = as_array(numbers).reshape(-1, numbers.shape[-1] if numbers.dim() else 1)
     rows, columns = array.shape
-    figure, axes = canvas(0.32 * columns + 1.6, 0.32 * rows + 1.4)
+    figure, axes = canvas(0.2 * columns + 1.8, 0.2 * rows + 1.4)
     heat(figure, axes, array)
     names = [*labels] if labels is not None else []
     ticks(axes, "x", names if len(names) == columns else [])
@@ -118,15 +118,15 @@ def _(result: Ledger) -> Figure:
 
 
 @picture.register
-def _(result: LogitLens) -> Figure:
-    probabilities, ids = (found[:, 0, :, 0] for found in result.top())
+def _(result: LogitLens, last: int = 24) -> Figure:
+    probabilities, ids = (found[:, 0, -last:, 0] for found in result.top())
     stages, positions = ids.shape
-    figure, axes = canvas(0.62 * positions + 2.0, 0.4 * stages + 1.2)
+    figure, axes = canvas(0.44 * positions + 2.0, 0.4 * stages + 1.2)
     heat(figure, axes, as_array(probabilities), "probability of the likeliest")
     for stage in range(stages):
         for position in range(positions):
             share = float(probabilities[stage, position])
-            text = shown(int(ids[stage, position]), result.decode, 8)
+            text = shown(int(ids[stage, position]), result.decode, 8).strip("'")
             axes.text(
                 position,
                 stage,
@@ -136,7 +136,7 @@ def _(result: LogitLens) -> Figure:
                 fontsize=7,
                 color="white" if share > 0.55 else "black",
             )
-    texts = [shown(id_, result.decode, 8) for id_ in result.idx[0].tolist()]
+    texts = [shown(id_, result.decode, 8) for id_ in result.idx[0, -last:].tolist()]
     ticks(axes, "x", texts)
     ticks(axes, "y", result.stages)
     axes.set_xlabel("token read; each cell is the likeliest next one")
