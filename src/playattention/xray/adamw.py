@@ -148,6 +148,7 @@ def adamw_step(
     config: TrainConfig | None = None,
     *,
     names: Iterable[str] | None = None,
+    place: tuple[int, ...] = (),
     rate: float | None = None,
     moments: Mapping[str, Moments] | None = None,
 ) -> AdamWStep:
@@ -161,6 +162,7 @@ def adamw_step(
             the GPT recipe.
         names: Weights to spell out, in some twelve tensors of the size of each; default: all. The
             gradients of all count for the clipping.
+        place: Which row of each to spell out, as whole weights may be large; default: all rows.
         rate: Learning rate; default: that of the step in a schedule over `config.steps`.
         moments: What is remembered of earlier gradients, by name; default: none, the first step.
 
@@ -186,9 +188,10 @@ def adamw_step(
             weight = weights[name]
             decay = group_of[id(weight)]["weight_decay"]
             before = moments.get(name)
-            step.updates[name] = _update(
-                step, name, weight.detach(), own[name], decay=decay, before=before
-            )
+            if before is not None:
+                before = Moments(before.first[place], before.second[place], before.step)
+            row, gradient = weight.detach()[place], own[name][place]
+            step.updates[name] = _update(step, name, row, gradient, decay=decay, before=before)
     return step
 
 

@@ -3,6 +3,7 @@
 import re
 import time
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -163,6 +164,7 @@ def source(asked: Asked, query: Annotated[SourceQuery, Query()]) -> Source:
     )
 
 
+@cache
 def short(file: str) -> str:
     """Return how a source file is called: below the package, else by its name alone."""
     path = Path(file)
