@@ -187,10 +187,8 @@ def adamw_step(
         if name in own:
             weight = weights[name]
             decay = group_of[id(weight)]["weight_decay"]
-            before = moments.get(name)
-            if before is not None:
-                before = Moments(before.first[place], before.second[place], before.step)
             row, gradient = weight.detach()[place], own[name][place]
+            before = _row(moments.get(name), place)
             step.updates[name] = _update(step, name, row, gradient, decay=decay, before=before)
     return step
 
@@ -248,6 +246,12 @@ def due(run: Path, config: RunConfig, step: int) -> tuple[float, dict[str, Momen
     }
     tokens = 0 if config.train.epochs is None else read_facts(run).train_tokens
     return learning_rate(step, config.steps(tokens), config.train), moments
+
+
+def _row(moments: Moments | None, place: tuple[int, ...]) -> Moments | None:
+    if moments is None:
+        return None
+    return Moments(moments.first[place], moments.second[place], moments.step)
 
 
 def _update(
