@@ -98,8 +98,7 @@ class Stepper {
     this.#size = size;
     this.input.max = size - 1;
     this.input.value = number;
-    fill(this.told, word && h("code", {}, word), `0–${size - 1}`);
-    this.told.hidden = false;
+    fill(this.told, word && h("code", {}, word), h("span", { class: "stepper-range" }, `0–${size - 1}`));
   }
 
   #typed(onPick) {

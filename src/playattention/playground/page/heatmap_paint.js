@@ -34,8 +34,8 @@ const GAP = 6;
  */
 export function layout(picture, room) {
   const { rows, columns, rowAxis, columnAxis } = picture;
-  const least = picture.least ?? { width: columns > 256 ? 1 : 3, height: rows > 256 ? 1 : 3 };
-  const left = widest(labels(rowAxis, rows)) + GAP;
+  const least = picture.least ?? { width: columns > 256 ? 1 : 2, height: rows > 256 ? 1 : 2 };
+  const left = widest([...labels(rowAxis, rows), numbered(rowAxis, rows)]) + GAP;
   const most = picture.least ? 64 : 28;
   let cellWidth = snapped(Math.min(most, Math.max(least.width, (room.width - left - 1) / columns)));
   let cellHeight = snapped(Math.max(least.height, Math.min(20, room.height / rows)));
@@ -147,7 +147,11 @@ function label(axis, place, step) {
 }
 
 function labels(axis, size) {
-  return axis.labels ?? [String((axis.start ?? 0) + size - 1)];
+  return axis.labels ?? [numbered(axis, size)];
+}
+
+function numbered(axis, size) {
+  return String((axis.start ?? 0) + size - 1);
 }
 
 let ruler = null;

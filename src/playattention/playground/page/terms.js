@@ -45,9 +45,10 @@ export function termTable(found, links) {
   const terms = grouped(found.operands);
   if (!terms.length) return null;
   const added = addition(found, terms);
-  const roles = terms[0].map(({ operand }) => operand.role);
+  const names = terms[0].map((_, at) => common(terms, at));
+  const roles = terms[0].map(({ operand }, at) => names[at] ?? operand.role);
   const row = (term) => [
-    h("tr", {}, h("th", { scope: "row" }, term[0].operand.term), cells(term, links), added && added.cells(term)),
+    h("tr", {}, h("th", { scope: "row" }, term[0].operand.term), cells(term, names, links), added && added.cells(term)),
   ];
   const heading = [h("th", { scope: "col" }, "#"), roles.map((role) => h("th", { scope: "col", colspan: 2 }, role)), added && h("th", { scope: "col", colspan: 2 }, added.title)];
   const body = h("tbody", {});
@@ -104,9 +105,16 @@ function grouped(operands) {
   return [...terms.values()];
 }
 
-function cells(term, links) {
-  return term.map(({ operand, place }) => [
-    h("td", {}, name(operand, place, links)),
+/** The name that all operands of a column share: it stands above them, their indices in the cells. */
+function common(terms, at) {
+  const names = new Set(terms.map((term) => (term[at]?.operand.index.length ? term[at].operand.name : null)));
+  const [one] = names;
+  return names.size === 1 && one !== null ? h("code", {}, one) : null;
+}
+
+function cells(term, names, links) {
+  return term.map(({ operand, place }, at) => [
+    h("td", {}, name(operand, place, links, names[at] !== null)),
     h("td", { class: "right" }, number(operand, links)),
   ]);
 }
@@ -142,13 +150,12 @@ function asNumber(number) {
   return typeof number === "string" ? Number(number.replace("inf", "Infinity")) : number;
 }
 
-function name(operand, place, links) {
+function name(operand, place, links, above = false) {
   const index = operand.index.length ? `[${operand.index.map((one) => one ?? ":").join(", ")}]` : "";
-  const told = h("code", {}, operand.name, h("span", { class: "index" }, index));
-  const kind = operand.kind === "weight" || operand.kind === "setting" ? h("small", { class: "kind" }, operand.kind) : null;
+  const told = h("code", {}, above ? null : operand.name, h("span", { class: "index" }, index));
   const go = { value: links.value, expression: links.expression }[operand.kind]?.(operand, place);
-  if (!go) return [told, " ", kind];
-  return h("button", { class: "link", type: "button", onclick: go }, told);
+  if (!go) return told;
+  return h("button", { class: "link", type: "button", "aria-label": `${operand.name}${index}`, onclick: go }, told);
 }
 
 function number(operand, links) {
