@@ -193,13 +193,13 @@ def _steps(
 
 @contextmanager
 def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Switch dropout and gradients off, and put the model back into its mode afterwards."""
-    was_training = model.training
+    """Switch dropout and gradients off, and put each module back into its mode afterwards."""
+    was_training = [part for part in model.modules() if part.training] if model.training else []
     if was_training:
         model.eval()
     try:
         with torch.no_grad():
             yield
     finally:
-        if was_training:
-            model.train()
+        for part in was_training:
+            part.training = True

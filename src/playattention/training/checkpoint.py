@@ -145,6 +145,19 @@ def load_weights(run: Path, step: int, model: nn.Module) -> None:
     set_model_state_dict(model, weights, options=StateDictOptions(full_state_dict=True))
 
 
+def load_moments(run: Path, step: int) -> dict[str, dict[str, torch.Tensor]]:
+    """Return the optimizer's state at a checkpoint: name of a weight -> kind -> numbers.
+
+    Returns:
+        AdamW's kinds: exp_avg and exp_avg_sq, of the weight's shape, and step (). Nothing at
+        step 0.
+
+    Raises:
+        UserError: If the file is missing, damaged, or no safetensors.
+    """
+    return _moments(_read(folder_of(run, step) / "training.safetensors"))
+
+
 def restore(run: Path, step: int, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
     """Put a model, its optimizer and the random generators back to where a checkpoint left them.
 
@@ -159,12 +172,7 @@ def restore(run: Path, step: int, model: nn.Module, optimizer: torch.optim.Optim
         _restore_random_states(stored, progress.step)
     except (KeyError, RuntimeError) as error:
         raise _damaged(path, error) from None
-    moments: dict[str, dict[str, torch.Tensor]] = {}
-    for key, moment in stored.items():
-        if key.startswith("optimizer."):
-            name, kind = key.removeprefix("optimizer.").rsplit(".", 1)
-            # Copied: what was read is the file itself, mapped, and that will be deleted.
-            moments.setdefault(name, {})[kind] = moment.clone()
+    moments = _moments(stored)
     for name, weight in _named_weights(model):
         # The fused update trusts the sizes: with others it reads memory that is not its own.
         shapes = {tuple(moment.shape) for moment in moments.get(name, {}).values() if moment.dim()}
@@ -223,6 +231,16 @@ def _training_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[
         for name, kinds in moments.get("state", {}).items():  # empty but on rank 0
             state |= {f"optimizer.{name}.{kind}": moment for kind, moment in kinds.items()}
     return state
+
+
+def _moments(stored: dict[str, torch.Tensor]) -> dict[str, dict[str, torch.Tensor]]:
+    moments: dict[str, dict[str, torch.Tensor]] = {}
+    for key, moment in stored.items():
+        if key.startswith("optimizer."):
+            name, kind = key.removeprefix("optimizer.").rsplit(".", 1)
+            # Copied: what was read is the file itself, mapped, and that will be deleted.
+            moments.setdefault(name, {})[kind] = moment.clone()
+    return moments
 
 
 def _restore_random_states(stored: dict[str, torch.Tensor], step: int) -> None:

@@ -3,15 +3,11 @@
 Knows neither how values are seen nor where the listing is shown.
 """
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from playattention.xray.trace import Call, Value
+from playattention.xray.values import Call, Value
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ import torch
 
 from playattention.errors import UserError
 from playattention.xray.statements import Binding, Plan, Source, Statement
-from playattention.xray.trace import Call, Value
+from playattention.xray.values import Call, Value
 
 LocalTrace = Callable[[FrameType, str, Any], Any]
 

@@ -20,8 +20,9 @@ from torch import nn
 from playattention.config import Settings
 from playattention.xray.checks import check_tokens, kept_modules, refuse_wrapped
 from playattention.xray.follow import Follow
-from playattention.xray.trace import Part, Trace
+from playattention.xray.trace import Trace
 from playattention.xray.tracer import Recorded, Tracer, too_large
+from playattention.xray.values import Part
 
 
 def watch(
@@ -178,10 +179,12 @@ def _trace(
     model: nn.Module, tracer: Tracer, idx: torch.Tensor, targets: torch.Tensor | None
 ) -> Trace:
     recorded: Recorded = tracer.recorded
-    weights = {
-        name: weight.detach()
-        for name, weight in (*model.named_parameters(), *model.named_buffers())
-    }
+    named = (
+        *model.named_parameters(remove_duplicate=False),  # a tied weight has two names
+        *model.named_buffers(remove_duplicate=False),
+    )
+    once = {id(weight): weight.detach() for _, weight in named}
+    weights = {name: once[id(weight)] for name, weight in named}
     return Trace(
         values=tuple(recorded.values),
         calls=tuple(recorded.calls),

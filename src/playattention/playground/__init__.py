@@ -1,0 +1,1 @@
+"""The playground page: a server of this machine's own, and the page that asks it."""

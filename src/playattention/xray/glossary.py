@@ -1,0 +1,171 @@
+"""What each value of the registered models means, how it is computed, and its shape in symbols.
+
+A new model is one table in `TABLES`: the module's role, then the function, then the name. Words
+that several models share stand once, in `glossary_words.py`. Symbols are those of the models'
+legends; where a text is read at once, as in a watch, S is T.
+"""
+
+import importlib.util
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from playattention.models import MODELS
+from playattention.xray.glossary_words import WORDS
+from playattention.xray.values import Value
+
+Key = tuple[str, str, str]
+"""Role of a module (`heads` for `blocks.0.attention.heads.1`), function, name."""
+Table = dict[tuple[str, str], dict[str, tuple[str, str]]]
+"""Role and function -> name -> shape, and the entry of `WORDS`."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a value is."""
+
+    meaning: str
+    """In plain words."""
+    formula: str
+    shape: str
+    """In symbols: "(B, T, C)"; of one element, if the value is in a list."""
+
+    def __str__(self) -> str:
+        return f"{self.meaning}\n{self.formula}  {self.shape}"
+
+
+def _same(shape: str, names: str) -> dict[str, tuple[str, str]]:
+    """Return names of one shape whose words are called as they are."""
+    return {name: (shape, name) for name in names.split()}
+
+
+_EMBEDDING = {
+    **_same("(T)", "positions"),
+    **_same("(T, C)", "position_embedded"),
+    **_same("(B, T, C)", "token_embedded embedded normed"),
+    "x#0": ("(B, T, C)", "start of the stream"),
+    "x": ("(B, T, C)", "stream"),
+    "loss": ("()", "loss"),
+    "return[0]": ("(B, T, V)", "scores handed back"),
+    "return[1]": ("()", "loss handed back"),
+}
+_BLOCK: Table = {
+    ("blocks", "forward"): {
+        **_same("(B, T, C)", "attention_input attended x_attended feed_forward_input computed"),
+        "return": ("(B, T, C)", "end of a block"),
+    }
+}
+_ATTENTION_END = {
+    **_same("(B, T, C)", "joined projected"),
+    "return": ("(B, T, C)", "end of attention"),
+}
+_STEPS = "scores scaled masked weights dropped"
+
+
+def _feed_forward(activation: str) -> Table:
+    return {
+        ("feed_forward", "forward"): {
+            "hidden": ("(B, T, 4C)", "hidden"),
+            "activated": ("(B, T, 4C)", f"activated by {activation}"),
+            "contracted": ("(B, T, C)", "contracted"),
+            "return": ("(B, T, C)", "end of the feed-forward"),
+        }
+    }
+
+
+TABLES: dict[str, Table] = {
+    "gpt": {
+        ("", "forward"): {**_EMBEDDING, "logits": ("(B, T, V)", "logits")},
+        **_BLOCK,
+        ("attention", "forward"): {"mixed": ("(B, T, D)", "mixed by a head"), **_ATTENTION_END},
+        ("heads", "forward"): {
+            **_same("(B, T, D)", "query key value mixed"),
+            **_same("(B, S, D)", "keys values"),
+            **_same("(B, T, S)", _STEPS),
+            "return": ("(B, T, D)", "end of a head"),
+        },
+        **_feed_forward("relu"),
+    },
+    "gpt2": {
+        ("", "forward"): {
+            **_EMBEDDING,
+            "padded_logits": ("(B, T, P)", "padded_logits"),
+            "logits": ("(B, T, V)", "logits without padding"),
+        },
+        **_BLOCK,
+        ("attention", "forward"): {
+            "fused": ("(B, T, 3C)", "fused"),
+            "query": ("(B, H, T, D)", "query of a third"),
+            "key": ("(B, H, T, D)", "key of a third"),
+            "value": ("(B, H, T, D)", "value of a third"),
+            **_same("(B, H, S, D)", "keys values"),
+            "mixed": ("(B, H, T, D)", "mixed"),
+            **_ATTENTION_END,
+        },
+        ("attention", "_split"): {"return": ("(B, H, T, D)", "split")},
+        ("attention", "_attend"): {
+            **_same("(B, H, T, S)", _STEPS),
+            "mixed": ("(B, H, T, D)", "mixed"),
+            "return": ("(B, H, T, D)", "end of a head"),
+        },
+        **_feed_forward("gelu"),
+    },
+}
+"""One table for each registered model."""
+
+GLOSSARY: dict[str, dict[Key, Entry]] = {
+    model: {
+        (*place, name): Entry(*WORDS[words], shape)
+        for place, names in table.items()
+        for name, (shape, words) in names.items()
+    }
+    for model, table in TABLES.items()
+}
+"""Model -> role, function and name -> entry."""
+
+
+def meaning(value: Value) -> Entry | None:
+    """Return what a value means.
+
+    Args:
+        value: Of a registered model, or of an edited copy of one: then its statement must still be
+            the model's own.
+
+    Returns:
+        The entry; None if there is none.
+    """
+    here = Path(value.file)
+    models = sorted(GLOSSARY, key=lambda model: _source(model)[0] != here)  # its own file first
+    for model in models:
+        path, text = _source(model)
+        if path == here or value.source.splitlines()[0] in text:
+            found = entry(value, GLOSSARY[model])
+            if found is not None:
+                return found
+    return None
+
+
+def entry(value: Value, entries: dict[Key, Entry]) -> Entry | None:
+    """Return a model's entry for a value, by names alone; None if it has none.
+
+    Args:
+        value: The value.
+        entries: The model's part of `GLOSSARY`.
+    """
+    names = (f"{value.name}#{value.occurrence}", value.name, value.variable)
+    keys = ((role(value.module), value.function, name) for name in names)
+    return next((entries[key] for key in keys if key in entries), None)
+
+
+def role(module: str) -> str:
+    """Return what a module is called in its parent, numbers left out: `heads`, `attention`."""
+    names = [name for name in module.split(".") if not name.isdecimal()]
+    return names[-1] if names else ""
+
+
+@cache
+def _source(model: str) -> tuple[Path, str]:
+    found = importlib.util.find_spec(MODELS[model].partition(":")[0])
+    assert found is not None  # it is registered, and a test imports it
+    assert found.origin is not None  # it is a file
+    return Path(found.origin), Path(found.origin).read_text(encoding="utf-8")
