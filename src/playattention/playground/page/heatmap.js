@@ -51,6 +51,7 @@ export class Heatmap {
     if (this.#selected) this.#cursor = [...this.#selected];
     this.#fit(true);
     this.#tell(this.#selected);
+    if (this.#selected) this.#reveal(this.#selected);
   }
 
   /** Draw once more: the theme has changed. */
@@ -186,12 +187,14 @@ export class Heatmap {
     this.cell.textContent = this.readout.textContent;
     announce(this.readout.textContent);
     this.#told.onHover?.(this.#cursor);
-    this.#reveal();
+    this.#reveal(this.#cursor);
   }
 
-  #reveal() {
+  /** Scroll to a cell, inside of the picture alone. */
+  #reveal([row, column]) {
+    if (!this.#place) return;
     const { left, top, cellWidth, cellHeight } = this.#place;
-    const [x, y] = [left + this.#cursor[1] * cellWidth, top + this.#cursor[0] * cellHeight];
+    const [x, y] = [left + column * cellWidth, top + row * cellHeight];
     const view = this.scroll;
     const [right, bottom] = [view.scrollLeft + view.clientWidth, view.scrollTop + view.clientHeight];
     if (x < view.scrollLeft + left || x + cellWidth > right) view.scrollLeft = x - view.clientWidth / 2;

@@ -56,7 +56,7 @@ export function layout(picture, room) {
     width: left + columns * cellWidth + 1,
     height: top + rows * cellHeight + 1,
     rowStep: stepOf(11 / cellHeight),
-    columnStep: stepOf((rotated ? 10 : longest + (longest > 9 ? 4 : 1)) / cellWidth),
+    columnStep: columnStep(columnAxis, columns, cellWidth, rotated ? 10 : longest + 1),
   };
 }
 
@@ -144,6 +144,13 @@ function paintAxes(context, picture, place) {
 /** Where not each place has room for its word, numbers tell where one is. */
 function label(axis, place, step) {
   return step === 1 && axis.labels ? axis.labels[place] : String((axis.start ?? 0) + place);
+}
+
+/** Words stand at each column or, if they are too wide, numbers at some. */
+function columnStep(axis, size, cellWidth, width) {
+  if (axis.labels && width <= cellWidth) return 1;
+  const needed = stepOf((widest([numbered(axis, size)]) + 8) / cellWidth);
+  return axis.labels ? Math.max(2, needed) : needed;
 }
 
 function labels(axis, size) {

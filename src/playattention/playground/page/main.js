@@ -57,6 +57,7 @@ class Page {
     try {
       await this.#open(signal);
       await this.#show(changed);
+      if (!signal.aborted) performance.mark("shown"); // for those who measure
     } catch (error) {
       if (!signal.aborted) this.#fail(error);
     } finally {
@@ -128,6 +129,7 @@ class Page {
     this.#view?.hide();
     this.hovers.clear();
     this.tokens.shade(null);
+    this.tokens.highlight([]);
     this.root.replaceChildren();
   }
 
