@@ -7,6 +7,7 @@ import { announce, fill, h } from "./dom.js";
 import { layout, paint } from "./heatmap_paint.js";
 import { legend } from "./legend.js";
 import { short } from "./numbers.js";
+import { saveButtons } from "./save.js";
 
 const PAGE = 10;
 let made = 0;
@@ -102,9 +103,11 @@ export class Heatmap {
     this.readout = h("output", { class: "readout", "aria-live": "off" });
     this.legend = h("div", { class: "heatmap-legend" });
     this.scroll = h("div", { class: "heatmap-scroll" }, this.grid);
-    this.caption = h("figcaption", { class: "hint" });
+    this.caption = h("p", { class: "hint" });
     const head = h("div", { class: "heatmap-head" }, this.readout, this.legend);
-    this.element = h("figure", { class: "heatmap" }, head, this.scroll, this.caption);
+    const saves = saveButtons(() => ({ canvas: this.canvas, picture: this.#picture, place: this.#place }));
+    const foot = h("div", { class: "heatmap-foot" }, this.caption, saves);
+    this.element = h("figure", { class: "heatmap" }, head, this.scroll, foot);
   }
 
   #fit(again = false) {

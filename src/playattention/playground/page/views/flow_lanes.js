@@ -186,7 +186,7 @@ function lane(heading, items) {
   return h(
     "section",
     { class: "lane" },
-    h("h3", { class: "lane-title" }, heading),
+    h("p", { class: "lane-title" }, heading),
     h("div", { class: "lane-items" }, items),
   );
 }
