@@ -26,9 +26,10 @@ export class Heatmap {
    * @param {function(number, number)} [told.onOpen] Called with row and column of what is opened.
    * @param {function(number[]|null)} [told.onHover] Called with the cell that is pointed at.
    * @param {number} [told.height] Room for the rows in pixels; default 460.
+   * @param {string} [told.hint] What is told while no cell is pointed at.
    */
   constructor(told = {}) {
-    this.#told = { height: 460, ...told };
+    this.#told = { height: 460, hint: "Point at a cell; a click opens its arithmetic.", ...told };
     this.#build();
     new ResizeObserver(() => this.#fit()).observe(this.scroll);
   }
@@ -206,7 +207,7 @@ export class Heatmap {
 
   #tell(cell) {
     const { data, columns, describe } = this.#picture;
-    if (!cell) return fill(this.readout, "Point at a cell; a click opens its arithmetic.");
+    if (!cell) return fill(this.readout, this.#told.hint);
     const number = data[cell[0] * columns + cell[1]];
     const words = describe ? describe(...cell, number) : `${cell.join(", ")} = ${short(number)}`;
     fill(this.readout, words);
