@@ -81,3 +81,9 @@ def test_colours_are_variables():
     for path in sorted(PAGE.glob("*.css")):
         rules = text_of(path).partition("--sans")[2] if path.name == "style.css" else text_of(path)
         assert re.findall(r"#[0-9a-fA-F]{3,8}\b(?![\w-]*\s*\{)", rules) == [], path.name
+
+
+def test_every_script_is_asked_for_at_once():
+    preloaded = re.findall(r'rel="modulepreload" href="([^"]+)"', text_of(PAGE / "index.html"))
+    scripts = [str(path.relative_to(PAGE)) for path in SCRIPTS if path.name != "main.js"]
+    assert sorted(preloaded) == sorted(scripts)

@@ -79,13 +79,15 @@ class Page {
 
   async #open(signal) {
     const chosen = state.get();
+    const asked = chosen.run && this.#examples(chosen.run, signal);
+    asked?.catch(() => {}); // whether there is such a run is told below
     if (!this.#runs.some((run) => run.name === chosen.run)) {
       this.#runs = await json("runs", {}, { signal, keep: false });
     }
     const run = chosen.run ?? this.#runs.find((one) => !one.error && one.step !== null)?.name;
     if (!run) throw new ApiError("There is no run yet: `playattention train` makes one.", 404);
     this.header.showRuns(this.#runs, run);
-    const texts = await this.#examples(run, signal);
+    const texts = await (asked ?? this.#examples(run, signal));
     const text = chosen.text ?? texts[0]?.text;
     this.#look = await lookAt({ ...chosen, run, text }, signal);
     const facts = this.#runs.find((one) => one.name === run);
