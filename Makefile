@@ -37,6 +37,7 @@ bench: $(VENV)/dev.done
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/generation.py
 	$(BIN)/python benchmarks/ingestion.py
+	$(BIN)/python benchmarks/xray.py
 
 $(VENV)/run.done: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "playattention needs Python 3.11 or newer; this is " + sys.version.split()[0] + " (choose another: make run PYTHON=python3.12)")'

@@ -1,6 +1,7 @@
 """What the pages say can be done is done here, with small data and small models."""
 
 import hashlib
+import linecache
 import os
 import re
 import shlex
@@ -123,3 +124,32 @@ def test_every_line_for_torchrun_is_understood(command: str, monkeypatch: pytest
     assert parsed.module
     assert cli.main(words[1:]) == 0
     assert len(started) == 1
+
+
+def python_blocks(page: str) -> list[str]:
+    """Return what a page shows in Python, block by block."""
+    return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_every_command_and_line_about_xray_does_what_it_says(own_folder: Path, capsys):
+    """On a run of the same names that has hardly learnt: its numbers are other ones."""
+    threads = torch.get_num_threads()
+    told = commands("docs/xray.md")
+    assert len(told) >= 7
+    small = f"{SMALL} --model.n-layer 3 --model.n-head 3 --model.n-embd 12 --model.seq-size 128"
+    small += " --train.tokens-per-step 256"
+    for command in told:
+        words = shlex.split(command)[1:]
+        words += small.split() if words[0] == "train" else []
+        assert cli.main(words) == 0, (command, capsys.readouterr().err)
+    assert Path("edmund.safetensors").exists()
+    shared: dict[str, object] = {"__name__": "docs"}
+    blocks = python_blocks("docs/xray.md")
+    assert len(blocks) >= 9
+    for number, block in enumerate(blocks):
+        # As a notebook does it: a class typed in a cell has a source that can be read.
+        name = f"<ipython-input-{number}-docs>"
+        linecache.cache[name] = (len(block), None, block.splitlines(keepends=True), name)
+        exec(compile(block, name, "exec"), shared)
+    assert Path("formed.png").exists()
+    torch.set_num_threads(threads)

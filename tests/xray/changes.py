@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
+import pytest
 import torch
 from torch import nn
 
+from playattention.errors import UserError
 from playattention.xray import whatif
 from playattention.xray.patching import patch, patch_head, replace_attention
 from playattention.xray.trace import Trace
@@ -72,3 +74,13 @@ def later_changes(model: nn.Module, idx: torch.Tensor) -> list[int]:
     other[:, -1] = (other[:, -1] + 1) % 11
     differ = (logits(model, idx) != logits(model, other)).any(dim=-1)
     return [t for t in range(idx.size(1)) if bool(differ[:, t].all())]
+
+
+def check_refused(model: nn.Module, idx: torch.Tensor, change: Change, told: str) -> None:
+    """Check that a change is refused in one line that says this, and that nothing is left of it."""
+    held = everything(model)
+    with pytest.raises(UserError) as error, change(model, idx):
+        logits(model, idx)
+    assert told in str(error.value)
+    assert "\n" not in str(error.value)
+    assert everything(model) == held

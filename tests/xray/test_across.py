@@ -59,6 +59,10 @@ def test_a_run_is_found_by_its_name_and_its_steps_can_be_chosen(run: Path):
     assert [trace is formed[step] for step, trace in zip((0, 4), formed, strict=True)] == [True] * 2
 
 
+def test_a_run_that_is_already_loaded_can_be_given(run: Path):
+    assert across(load_run(run), IDX).steps == across(run, IDX).steps
+
+
 def test_modules_limits_what_is_kept_but_not_the_weights(run: Path):
     formed = across(run, IDX, [2], modules="blocks.1.feed_forward")
     assert formed[2].modules == ["blocks.1.feed_forward"]

@@ -14,7 +14,7 @@ import torch
 
 from playattention.errors import UserError
 from playattention.training.checkpoint import saved_steps
-from playattention.training.run import find_run, load_run
+from playattention.training.run import Run, find_run, load_run
 from playattention.xray.trace import Trace
 from playattention.xray.tracer import too_large
 from playattention.xray.values import Value
@@ -60,7 +60,7 @@ class Across:
 
 
 def across(
-    run: str | Path,
+    run: str | Path | Run,
     idx: torch.Tensor,
     steps: Iterable[int] | None = None,
     *,
@@ -71,7 +71,7 @@ def across(
     """Watch a run's model at several checkpoints, each as if it were loaded alone.
 
     Args:
-        run: The run's folder, or its name below `logs/`.
+        run: The run's folder, its name below `logs/`, or what `load_run` returned.
         idx: Token ids (B, T).
         steps: Which checkpoints; default: all that are saved.
         targets: As in `watch`.
@@ -83,7 +83,7 @@ def across(
         UserError: If the run has no such checkpoint, all would take more than the limit, or as
             in `watch`.
     """
-    folder = find_run(run)
+    folder = run.path if isinstance(run, Run) else find_run(run)
     saved = saved_steps(folder)
     asked = saved if steps is None else sorted(set(steps))
     missing = sorted({*asked} - {*saved})

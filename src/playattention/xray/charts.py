@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 WEIGHTS, SIGNED = "Purples", "RdBu"
 """ColorBrewer's: readable with every colour vision, and when printed grey."""
 ABOVE, BELOW, PLAIN = "#2166ac", "#b2182b", "#54278f"
-MOST_LABELS = 48
+MOST_LABELS = 64
 """Tokens beyond which an axis has none."""
 
 

@@ -35,6 +35,9 @@ from playattention.xray.tables import shown
 from playattention.xray.trace import Trace
 from playattention.xray.values import Value
 
+MOST_BARS = 40
+"""Of the values and weights that have a gradient, how many are drawn."""
+
 
 @singledispatch
 def picture(result: object, **_options: Any) -> Figure:
@@ -45,7 +48,7 @@ def picture(result: object, **_options: Any) -> Figure:
             roles, an explanation, a way back, an AdamW step, a run's traces or a difference.
         _options: `labels`, how the tokens are shown: of a value, a trace and a run's traces;
             `index`, the place along a value's first dimensions; `module` and `name`, which value
-            of a run's traces.
+            of a run's traces; `last`, how many positions of a logit lens, default 24.
 
     Raises:
         UserError: If there is no picture of such a thing.
@@ -60,7 +63,7 @@ def _(result: Value, index: Sequence[int] = (), labels: Sequence[str] | None = N
         index, numbers = (*index, 0), numbers[0]
     array = as_array(numbers).reshape(-1, numbers.shape[-1] if numbers.dim() else 1)
     rows, columns = array.shape
-    figure, axes = canvas(0.32 * columns + 1.6, 0.32 * rows + 1.4)
+    figure, axes = canvas(0.2 * columns + 1.8, 0.2 * rows + 1.4)
     heat(figure, axes, array)
     names = [*labels] if labels is not None else []
     ticks(axes, "x", names if len(names) == columns else [])
@@ -115,15 +118,15 @@ def _(result: Ledger) -> Figure:
 
 
 @picture.register
-def _(result: LogitLens) -> Figure:
-    probabilities, ids = (found[:, 0, :, 0] for found in result.top())
+def _(result: LogitLens, last: int = 24) -> Figure:
+    probabilities, ids = (found[:, 0, -last:, 0] for found in result.top())
     stages, positions = ids.shape
-    figure, axes = canvas(0.62 * positions + 2.0, 0.4 * stages + 1.2)
+    figure, axes = canvas(0.44 * positions + 2.0, 0.4 * stages + 1.2)
     heat(figure, axes, as_array(probabilities), "probability of the likeliest")
     for stage in range(stages):
         for position in range(positions):
             share = float(probabilities[stage, position])
-            text = shown(int(ids[stage, position]), result.decode, 8)
+            text = shown(int(ids[stage, position]), result.decode, 8).strip("'")
             axes.text(
                 position,
                 stage,
@@ -133,7 +136,7 @@ def _(result: LogitLens) -> Figure:
                 fontsize=7,
                 color="white" if share > 0.55 else "black",
             )
-    texts = [shown(id_, result.decode, 8) for id_ in result.idx[0].tolist()]
+    texts = [shown(id_, result.decode, 8) for id_ in result.idx[0, -last:].tolist()]
     ticks(axes, "x", texts)
     ticks(axes, "y", result.stages)
     axes.set_xlabel("token read; each cell is the likeliest next one")
@@ -202,13 +205,7 @@ def _(result: Backward) -> Figure:
         for value, gradient in result.of_values.items()
         if gradient is not None
     }
-    return bars(
-        [*lengths],
-        [*lengths.values()],
-        f"loss {result.loss.item():.4f}",
-        "length of the gradient",
-        log=True,
-    )
+    return _longest(lengths, "length of the gradient", f"loss {result.loss.item():.4f}")
 
 
 @picture.register
@@ -217,13 +214,8 @@ def _(result: AdamWStep) -> Figure:
         name: (update.new - update.weight).norm().item() / max(update.weight.norm().item(), 1e-12)
         for name, update in result.updates.items()
     }
-    return bars(
-        [*changes],
-        [*changes.values()],
-        f"learning rate {result.rate:.3g}",
-        "length of the change, as a share of the weight's",
-        log=True,
-    )
+    told = "length of the change, as a share of the weight's"
+    return _longest(changes, told, f"learning rate {result.rate:.3g}")
 
 
 @picture.register
@@ -248,3 +240,11 @@ def _(result: Difference) -> Figure:
     title = f"the largest of {len(result)} differences"
     names, shares = [value.title for value, _ in kept], [share for _, share in kept]
     return bars(names, shares, title, "share of the longer value")
+
+
+def _longest(lengths: dict[str, float], told: str, title: str) -> Figure:
+    """Draw the longest of many, in the order that they have."""
+    limit = sorted(lengths.values(), reverse=True)[:MOST_BARS][-1]
+    kept = {name: length for name, length in lengths.items() if length >= limit}
+    many = f", the {len(kept)} longest of {len(lengths)}" if len(kept) < len(lengths) else ""
+    return bars([*kept], [*kept.values()], f"{title}{many}", told, log=True)
