@@ -11,6 +11,7 @@ from playattention.errors import unknown
 
 COMMANDS = {
     "train": "playattention.commands.train:Train",
+    "play": "playattention.commands.play:Play",
     "generate": "playattention.commands.generate:Generate",
     "eval": "playattention.commands.eval:Eval",
     "xray": "playattention.commands.xray:Xray",

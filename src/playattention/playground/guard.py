@@ -70,7 +70,9 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 for name, value in SECURITY.items():
                     headers[name] = value
-                headers.setdefault("cache-control", "no-store")
+                # Numbers change with a training; the page's files are asked for anew each time.
+                own = "no-store" if scope["path"].startswith("/api/") else "no-cache"
+                headers.setdefault("cache-control", own)
             await send(message)
 
         try:

@@ -31,6 +31,7 @@ from playattention.training.report import Row, read_log
 from playattention.training.run import LOGS, read_config, read_facts
 
 FOLDER = LOGS / ".jobs"
+COMMAND = (sys.executable, "-m", "playattention")
 NICENESS = 10
 PATIENCE = 10
 """Seconds to wait for another start to be through."""
@@ -75,10 +76,6 @@ class State:
 
 class Jobs:
     """Starts, lists, stops and resumes trainings."""
-
-    def __init__(self) -> None:
-        self._children: list[subprocess.Popen[bytes]] = []
-        self._lock = threading.Lock()
 
     def start(self, recipe: str, name: str | None, settings: dict[str, Any]) -> State:
         """Start a training.
@@ -179,7 +176,7 @@ class Jobs:
             raise BusyError("another training is being started; try again") from None
 
     def _spawn(self, name: str, recipe: str, planned: int, words: list[str]) -> State:
-        line = [sys.executable, "-m", "playattention", *words]
+        line = [*COMMAND, *words]
         new_group = 0x200 if os.name == "nt" else 0  # CREATE_NEW_PROCESS_GROUP
         with _log(name).open("wb") as log:
             child = subprocess.Popen(
@@ -191,8 +188,8 @@ class Jobs:
                 start_new_session=True,  # Ctrl-C ends the server alone
                 creationflags=new_group,
             )
-        with self._lock:
-            self._children.append(child)
+        # Someone has to hear of its end, or it stays in the list of processes.
+        threading.Thread(target=child.wait, daemon=True).start()
         created = 0.0
         with suppress(psutil.Error):
             process = psutil.Process(child.pid)
@@ -205,8 +202,6 @@ class Jobs:
 
     def _process(self, record: Record) -> psutil.Process | None:
         """Return the process of a training; None: it has ended."""
-        with self._lock:
-            self._children = [child for child in self._children if child.poll() is None]
         try:
             process = psutil.Process(record.pid)
             same = abs(process.create_time() - record.created) < 1
@@ -226,9 +221,7 @@ class Jobs:
             state = "stopping" if record.stopping else "running" if has_begun else "starting"
         else:
             state, error = _ended(record, folder)
-        return State(
-            record.name, record.recipe, state, step, record.planned, record.started, error
-        )
+        return State(record.name, record.recipe, state, step, record.planned, record.started, error)
 
     def _of_run(self, folder: Path) -> State:
         """Return how a run stands that was not started here."""

@@ -1,29 +1,29 @@
 """What the page looks at: a run's model at one of its steps, reading a text, changed or not.
 
-A few looks are kept, so that another layer, head or position of the same text costs nothing. All
-models run in one thread, one after the other: a watch must have its model for itself, and threads
-that torch starts for each thread that asks would otherwise be as many as there are requests.
+A few looks are kept, so that another layer, head or position of the same text costs nothing.
 Does not know HTTP.
 """
 
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import torch
 from torch import nn
 
 from playattention.errors import UserError, unknown
+from playattention.playground.alone import Alone
 from playattention.playground.changes import Changes, parse
 from playattention.playground.opened import Known, MissingError, Opened, Shelf, opened
 from playattention.xray.backward import Backward, backward
 from playattention.xray.lens import IGNORED
-from playattention.xray.trace import Trace, Value
+from playattention.xray.trace import Trace
+from playattention.xray.values import Value
 from playattention.xray.watch import free_memory, watch
 
 Result = TypeVar("Result")
+Key = tuple[object, ...]
 
 MOST_LOOKS = 32
 SHARE_OF_MEMORY = 0.2
@@ -42,16 +42,10 @@ class Looks:
         self.shelf = shelf
         free = free_memory(torch.device("cpu"))
         self.limit = SHARE_OF_MEMORY * free if limit is None else limit
-        self._worker = ThreadPoolExecutor(1, "models")
+        self.alone = Alone()
         self._lock = threading.Lock()
-        self._opened: OrderedDict[tuple[object, ...], Opened] = OrderedDict()
-        self._looks: OrderedDict[tuple[object, ...], Look] = OrderedDict()
-
-    def alone(self, work: Callable[[], Result]) -> Result:
-        """Do something that runs a model; what others ask meanwhile comes after it."""
-        if threading.current_thread().name.startswith("models"):
-            return work()
-        return self._worker.submit(work).result()
+        self._opened: OrderedDict[Key, Opened] = OrderedDict()
+        self._looks: OrderedDict[Key, Look] = OrderedDict()
 
     def open(self, name: str, step: int | None = None) -> Opened:
         """Return a run's model.
@@ -96,12 +90,12 @@ class Looks:
     def trim(self) -> None:
         """Forget the looks and models that were asked for longest ago, where they are too many."""
         with self._lock:
-            _trim(self._looks, self.limit, MOST_LOOKS)
-            _trim(self._opened, self.limit, MOST_LOOKS)
+            _trim(self._looks, self.limit)
+            _trim(self._opened, self.limit)
 
     def end(self) -> None:
-        """Let the thread end once it has nothing to do."""
-        self._worker.shutdown(wait=False, cancel_futures=True)
+        """Let the thread of the models end."""
+        self.alone.end()
 
     def _open(self, known: Known, step: int) -> Opened:
         key = known.name, step, known.stamp(step)
@@ -119,7 +113,7 @@ class Looks:
         with self._lock:
             if key in self._opened:
                 return self._opened[key]
-        found = self.alone(work)
+        found = self.alone.do(work)
         self.trim()
         return found
 
@@ -148,9 +142,7 @@ class Look:
         ids = encoded(opened, text)
         most = opened.config.model.seq_size
         if len(ids) > most:
-            raise UserError(
-                f"text = {len(ids)} tokens: the model takes seq_size = {most} at most"
-            )
+            raise UserError(f"text = {len(ids)} tokens: the model takes seq_size = {most} at most")
         self.idx = changes.tokens(torch.tensor([ids]))
         self._kept: dict[str, object] = {}
 
@@ -190,7 +182,7 @@ class Look:
             make: Computes it from the model, which is changed meanwhile.
         """
         if name not in self._kept:
-            self.looks.alone(lambda: self._make(name, make))
+            self.looks.alone.do(lambda: self._make(name, make))
             self.looks.trim()
         result: Result = self._kept[name]  # type: ignore[assignment]  # of the same `make`
         return result
@@ -264,8 +256,9 @@ def encoded(opened: Opened, text: str) -> list[int]:
     return opened.tokenizer.encode(text or opened.tokenizer.start)
 
 
-def _trim(kept: OrderedDict[tuple[object, ...], Look] | OrderedDict[tuple[object, ...], Opened], limit: float, most: int) -> None:
+def _trim(kept: "OrderedDict[Key, Look] | OrderedDict[Key, Opened]", most: float) -> None:
+    """Forget what was asked for longest ago, but for the last."""
     sizes = {key: one.nbytes for key, one in kept.items()}
-    while len(kept) > 1 and (sum(sizes.values()) > limit or len(kept) > most):
+    while len(kept) > 1 and (sum(sizes.values()) > most or len(kept) > MOST_LOOKS):
         key, _ = kept.popitem(last=False)
         del sizes[key]

@@ -127,7 +127,7 @@ class Shelf:
         return Known(name, folder, tuple(saved_steps(folder)))
 
     def _name_of(self, folder: Path) -> str:
-        """Return how the page calls the extra run: by its name, or where that is taken, its path."""
+        """Return how the page calls the extra run: by its name, or its path if that is taken."""
         taken = LOGS / folder.name
         same = folder.resolve() == taken.resolve()
         return folder.name if same or not taken.exists() else str(folder)
@@ -201,7 +201,9 @@ def _is_run(folder: Path) -> bool:
 
 
 def _changed(folder: Path) -> float:
+    """Return when a run last got a checkpoint, or was laid out."""
+    places = [path for path in (folder, folder / "checkpoints") if path.exists()]
     try:
-        return (folder / "config.json").stat().st_mtime
-    except OSError:  # it vanished meanwhile
+        return max(path.stat().st_mtime for path in places)
+    except (OSError, ValueError):  # it vanished meanwhile
         return 0.0

@@ -63,26 +63,29 @@ def create_app(
         docs_url=None,  # its page would come from another machine
         redoc_url=None,
         lifespan=lifespan,
-        telemetry=False,
+        # Where its surroundings ask for it, FastAPI would tell another machine what is asked here.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.looks, app.state.jobs = looks, Jobs()
     for part in (shelf, looking, predicting, learning, writing, training):
         app.include_router(part.router)
     _tell_errors(app)
     app.add_api_route("/plotly.js", plotly, include_in_schema=False)
-    app.mount("/", StaticFiles(directory=PAGE, html=True))
+    app.mount("/", StaticFiles(directory=PAGE, html=True, check_dir=False))
     app.add_middleware(Guard, hosts=hosts, token=token)
     return app
 
 
 def plotly() -> Response:
-    """Return plotly.js out of the wheel of that name; it is asked for by the training view alone."""
+    """Return plotly.js out of the wheel of that name, which the training view alone asks for."""
     wheel = find_spec("plotly")  # found, not imported: that takes a second
     if wheel is None or wheel.origin is None:
         raise MissingError("plotly: is not installed; pip install plotly")
     file = Path(wheel.origin).parent / "package_data" / "plotly.min.js"
     # It changes with the wheel alone, and is megabytes.
-    return FileResponse(file, media_type="text/javascript", headers={"cache-control": "max-age=86400"})
+    return FileResponse(
+        file, media_type="text/javascript", headers={"cache-control": "max-age=86400"}
+    )
 
 
 def _tell_errors(app: FastAPI) -> None:

@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 
 from playattention.config import RunConfig
 from playattention.data import DATASETS
-from playattention.errors import UserError, unknown
+from playattention.errors import unknown
 from playattention.playground.answers_training import RecipeEntry, Setting
 from playattention.playground.opened import laptop_config
 from playattention.tokenizers import TOKENIZERS
@@ -28,7 +28,7 @@ QUICK = {
     "sample_tokens": 200,
 }
 """Of a training that shows something within seconds, and ends in minutes."""
-EVAL_TOKENS = 20_000
+EVAL_TOKENS = 8_000
 """So that frequent evaluations take little of the time."""
 
 EDITABLE = (
@@ -131,9 +131,7 @@ def _entry(name: str) -> RecipeEntry:
     module = sys.modules[import_module(RECIPES[name].split(":")[0]).__name__]
     title = (module.__doc__ or name).strip().splitlines()[0]
     config = _quick(name)
-    return RecipeEntry(
-        name=name, title=title, settings=[_setting(config, key) for key in EDITABLE]
-    )
+    return RecipeEntry(name=name, title=title, settings=[_setting(config, key) for key in EDITABLE])
 
 
 def _setting(config: RunConfig, key: str) -> Setting:

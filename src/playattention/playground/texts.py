@@ -22,7 +22,7 @@ from playattention.xray.patterns import Window, plain_windows, playhouse_windows
 
 UNSEEN = 7
 """Seed of plays that no run has trained on: the data set's own is another."""
-ROLE_TOKENS = 4096
+ROLE_TOKENS = 8192
 """Tokens that heads are measured on."""
 ROLE_WINDOW = 128
 """Longest window of them."""
@@ -56,7 +56,7 @@ def windows_of(opened: Opened) -> tuple[str, list[Window]]:
     """
     length = min(ROLE_WINDOW, opened.config.model.seq_size)
     if opened.config.data.dataset == "playhouse" and opened.tokenizer.name == "char":
-        text = playhouse.write(ROLE_TOKENS, UNSEEN)
+        text = playhouse.write(ROLE_TOKENS, UNSEEN)[:ROLE_TOKENS]
         return "plays of the playhouse, unseen", playhouse_windows(text, opened.tokenizer, length)
     told, ids = _held_back(opened, ROLE_TOKENS)
     if len(ids) < length:
@@ -77,7 +77,7 @@ def _beginnings(opened: Opened, most: int) -> Iterator[str]:
     _, ids = _held_back(opened, 200 * EXAMPLES)
     text = tokenizer.decode(ids)
     paragraphs = text.split("\n\n")[1:]
-    for number in range(len(paragraphs)):
+    for number in range(0, len(paragraphs), 2):  # two begin alike in a play: a name, a speech
         piece = _cut(tokenizer, "\n\n".join(paragraphs[number:]), most)
         if piece.strip():
             yield piece
@@ -86,9 +86,9 @@ def _beginnings(opened: Opened, most: int) -> Iterator[str]:
 def _cut(tokenizer: Tokenizer, text: str, most: int) -> str:
     """Return as much of a text as `most` tokens hold, up to the end of a word."""
     for end in range(min(len(text), most * 8), 0, -1):
-        if not text[end - 1].isspace() and text[end : end + 1].strip() == "":
-            if _fits(tokenizer, text[:end], most):
-                return text[:end]
+        ends_word = not text[end - 1].isspace() and not text[end : end + 1].strip()
+        if ends_word and _fits(tokenizer, text[:end], most):
+            return text[:end]
     return text[:most] if _fits(tokenizer, text[:most], most) else ""
 
 

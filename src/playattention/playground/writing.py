@@ -58,10 +58,7 @@ def written(opened: Opened, changes: Changes, body: GenerateBody, ids: list[int]
         ids=longer,
         text=decode(longer),
         drawn=Drawn(id=drawn, text=decode([drawn]), probability=columns.filtered[drawn].item()),
-        candidates=[
-            _choice(columns, id_, decode([id_]), body.temperature)
-            for id_ in shown
-        ],
+        candidates=[_choice(columns, id_, decode([id_]), body.temperature) for id_ in shown],
         kept=int((columns.filtered > 0).sum()),
         rest=_rest(columns, shown),
         cache=cache,

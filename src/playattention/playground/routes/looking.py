@@ -1,5 +1,6 @@
-"""What a model's own lines made of a text: values, their numbers, their arithmetic, their source."""
+"""What a model's own lines made of a text: values, numbers, their arithmetic, the source."""
 
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,6 @@ from playattention.playground.answers import (
     ExplanationAnswer,
     HeadEntry,
     LookAnswer,
-    Sizes,
     Source,
     SourceLine,
     Token,
@@ -34,13 +34,15 @@ from playattention.playground.requests import (
     numbers,
 )
 from playattention.playground.routes import Asked, group
+from playattention.playground.runs import sizes_of
 from playattention.playground.tensors import BINARY, binary, columns_of, kind_of, part_of
 from playattention.xray.attention import places_of, weights_of
 from playattention.xray.explain import explain_value
 from playattention.xray.explanation import Explanation
 from playattention.xray.glossary import meaning
 from playattention.xray.lens import likeliest
-from playattention.xray.trace import Trace, Value
+from playattention.xray.trace import Trace
+from playattention.xray.values import Value
 
 router = group("looking")
 
@@ -123,7 +125,7 @@ def maps(asked: Asked, query: Annotated[LookQuery, Query()]) -> Response:
             "model that binds as many in each block, say as `weights`"
         )
     stacked = torch.stack([*every.values()])[:, 0]
-    return binary(stacked.unflatten(0, (n_layer, n_head)))
+    return binary(stacked.view(n_layer, n_head, *stacked.shape[1:]))
 
 
 @router.get("/explain")
@@ -160,11 +162,6 @@ def source(asked: Asked, query: Annotated[SourceQuery, Query()]) -> Source:
     return Source(
         file=short(listing.file), module=query.module, function=query.function, lines=lines
     )
-
-
-def sizes_of(config: Any) -> Sizes:
-    """Return a model's sizes."""
-    return Sizes(**{name: getattr(config, name) for name in Sizes.model_fields})
 
 
 def short(file: str) -> str:
@@ -211,7 +208,7 @@ def _value(value: Value, *, first: bool) -> ValueEntry:
         title=value.title,
         shape=[*value.shape],
         dtype=kind_of(value.tensor),
-        symbols=None if entry is None else [*entry.symbols],
+        symbols=None if entry is None else re.findall(r"\w+", entry.shape),
         meaning=None if entry is None else entry.meaning,
         formula=None if entry is None else entry.formula,
         file=short(value.file),

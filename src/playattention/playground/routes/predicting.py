@@ -1,6 +1,7 @@
 """What a model would say: after each block, at each position, and where a score comes from."""
 
 import math
+from collections.abc import Iterator
 from typing import Annotated
 
 import torch
@@ -29,7 +30,7 @@ from playattention.tokenizers import Tokenizer
 from playattention.xray.ledger import ledger as ledger_of
 from playattention.xray.lens import IGNORED, logit_lens
 from playattention.xray.lens import losses as losses_of
-from playattention.xray.roles import head_roles
+from playattention.xray.roles import Role, head_roles, untrained_twins
 
 router = group("predicting")
 
@@ -90,7 +91,9 @@ def _lens(model: nn.Module, found: Look, k: int) -> Lens:
         ]
         stages.append(
             [
-                LensCell(top=_candidates(tokenizer, likely[place], probabilities[place]), next=next_)
+                LensCell(
+                    top=_candidates(tokenizer, likely[place], probabilities[place]), next=next_
+                )
                 for place, next_ in enumerate([*following, None])
             ]
         )
@@ -161,14 +164,24 @@ def _ledger(model: nn.Module, found: Look, place: int | None, token: int | None)
 
 def _roles(model: nn.Module, found: Look) -> Roles:
     told, windows = windows_of(found.opened)
-    seen = head_roles(model, windows)
-    names = [name for name in RoleEntry.model_fields]
+    seen = head_roles(model, windows, untrained=_twins(model, found.looks))
     return Roles(
         text=told,
         windows=len(windows),
         patterns=seen.patterns,
-        roles=[RoleEntry(**{name: getattr(role, name) for name in names}) for role in seen],
+        roles=[_role(role) for role in seen],
     )
+
+
+def _twins(model: nn.Module, looks: Looks) -> Iterator[nn.Module]:
+    """Yield the untrained models to compare with; in between, others get their turn."""
+    for twin in untrained_twins(model):
+        looks.alone.let_others()
+        yield twin
+
+
+def _role(role: Role) -> RoleEntry:
+    return RoleEntry(**{name: getattr(role, name) for name in RoleEntry.model_fields})
 
 
 def _token(tokenizer: Tokenizer, id_: int) -> TokenText:

@@ -72,7 +72,7 @@ def job(asked: AskedJobs, name: JobName, query: Annotated[SinceQuery, Query()]) 
 
 
 @router.post("/jobs/{name}/stop", responses=BUSY)
-def stop(asked: AskedJobs, name: JobName, body: StopBody) -> Job:
+def stop(asked: AskedJobs, name: JobName, _body: StopBody) -> Job:
     """Ask a training to end once its step is done and saved."""
     return Job(**asdict(asked.stop(name)))
 

@@ -19,4 +19,4 @@ def generate(asked: Asked, body: GenerateBody) -> Generated:
     if not ids:
         raise UserError("ids = []: must be one token at least")
     changes = parse(body.change)
-    return asked.alone(lambda: written(opened, changes, body, ids))
+    return asked.alone.do(lambda: written(opened, changes, body, ids))
