@@ -4,7 +4,6 @@ import os
 import socket
 import sys
 import threading
-import time
 import webbrowser
 from contextlib import suppress
 from dataclasses import dataclass
@@ -84,7 +83,7 @@ class Play:
                 serving.join(3600)  # with a time: Windows hears Ctrl-C in no other wait
         except KeyboardInterrupt:
             server.should_exit = True
-            _end_in_time(serving)
+            _end(serving)
 
 
 def _listening(host: str, port: int | None) -> socket.socket:
@@ -128,13 +127,9 @@ def _url(host: str, port: int, token: str | None) -> str:
     return f"http://{name}:{port}/" + ("" if token is None else f"?token={quote(token)}")
 
 
-def _end_in_time(serving: threading.Thread) -> None:
-    """Wait for the server, but not for a model that computes, which can't be interrupted."""
-    latest = time.monotonic() + SECONDS_TO_END
+def _end(serving: threading.Thread) -> None:
+    """Let the server answer what it can, then end, whatever a model computes."""
     serving.join(SECONDS_TO_END)
-    for thread in threading.enumerate():
-        if thread is not threading.main_thread() and not thread.daemon:
-            thread.join(max(0.0, latest - time.monotonic()))
-            if thread.is_alive():  # Python would wait for it
-                sys.stdout.flush()
-                os._exit(0)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # Python's own end would wait for threads, or abort in the middle of torch's work

@@ -37,6 +37,28 @@ class BackwardAnswer(Answer):
     weights: list[WeightNorm]
 
 
+class Share(Answer):
+    """How much a value differs between two looks."""
+
+    module: str
+    name: str
+    occurrence: int
+    title: str
+    shape: list[int]
+    share: float
+    """Length of the difference as a share of the longer of the two."""
+
+
+class DifferenceAnswer(Answer):
+    """What differs between two looks at a text."""
+
+    shares: list[Share]
+    """The largest first."""
+    only_first: list[str]
+    only_second: list[str]
+    reshaped: list[str]
+
+
 class AdamWLine(Answer):
     """One operation on one number."""
 

@@ -176,7 +176,7 @@ def _pattern(form: str) -> re.Pattern[str]:
     """Return what recognises a word, from how it is written."""
     name, colon, places = form.partition(":")
     pattern = re.sub(r"XS|[A-Z]", lambda found: PLACES[found[0]], places.replace(".", r"\."))
-    return re.compile(re.escape(name) + colon + pattern)
+    return re.compile(re.escape(name) + colon + pattern, re.ASCII)
 
 
 def _layers(found: re.Match[str]) -> list[int] | None:

@@ -34,8 +34,8 @@ StepNumber = Annotated[int, Field(ge=0, le=2**53)]
 Text = Annotated[str, Field(max_length=MOST_CHARACTERS)]
 Words = Annotated[str, Field(max_length=4000)]
 Dotted = Annotated[str, Field(max_length=300)]
-Index = Annotated[str, Field(pattern=r"^$|^\d{1,9}(,\d{1,9}){0,7}$")]
-Columns = Annotated[str, Field(pattern=r"^\d{1,9}:\d{1,9}$"), AfterValidator(_columns)]
+Index = Annotated[str, Field(pattern=r"^$|^[0-9]{1,9}(,[0-9]{1,9}){0,7}$")]
+Columns = Annotated[str, Field(pattern=r"^[0-9]{1,9}:[0-9]{1,9}$"), AfterValidator(_columns)]
 Ids = Annotated[list[Annotated[int, Field(ge=0, le=10**9)]], Field(max_length=MOST_IDS)]
 Few = Annotated[int, Field(ge=1, le=50)]
 
@@ -136,6 +136,17 @@ class LedgerQuery(LookQuery):
     """Where the model predicts; default: the last position."""
     token: Annotated[int, Field(ge=0, le=10**9)] | None = None
     """Which token; default: the likeliest there."""
+
+
+class DifferenceQuery(LookQuery):
+    """Two looks at the same text."""
+
+    other_run: Run | None = None
+    """Of the other look; default: the same run."""
+    other_step: StepNumber | None = None
+    """Of the other look; default: the same step, or the last of another run."""
+    other_change: Words | None = None
+    """Of the other look, `none` for none; default: the same."""
 
 
 class AcrossQuery(Asked):

@@ -11,13 +11,16 @@ from playattention.playground.answers_training import (
     AdamWAnswer,
     AdamWLine,
     BackwardAnswer,
+    DifferenceAnswer,
     GradientNorm,
+    Share,
     WeightNorm,
 )
-from playattention.playground.looks import Look, value_of
+from playattention.playground.looks import Look, encoded, value_of
 from playattention.playground.opened import MissingError
 from playattention.playground.requests import (
     AcrossQuery,
+    DifferenceQuery,
     GradientQuery,
     LookQuery,
     WeightQuery,
@@ -26,6 +29,7 @@ from playattention.playground.requests import (
 from playattention.playground.routes import Asked, group
 from playattention.playground.tensors import BINARY, binary, columns_of, part_of
 from playattention.training.optimizer import learning_rate
+from playattention.xray.across import difference as difference_of
 from playattention.xray.adamw import AdamWStep, Moments, adamw_step, due
 from playattention.xray.watch import watch
 
@@ -124,6 +128,40 @@ def across(asked: Asked, query: Annotated[AcrossQuery, Query()]) -> Response:
         tensor = _value_at(found, query)
         parts.append(part_of(tensor, numbers(query.index), f"{query.module}:{query.name}"))
     return binary(torch.stack(parts), x_steps=",".join(map(str, known.steps)))
+
+
+@router.get("/difference")
+def difference(asked: Asked, query: Annotated[DifferenceQuery, Query()]) -> DifferenceAnswer:
+    """Return which values differ most between two models on the same text."""
+    found = asked.look(query.run, query.step, query.text, query.change)
+    run = query.other_run or query.run
+    step = query.other_step
+    if step is None and run == query.run:
+        step = query.step
+    change = query.change if query.other_change is None else query.other_change
+    other = asked.look(run, step, query.text, "" if change == "none" else change)
+    if encoded(found.opened, query.text) != encoded(other.opened, query.text):
+        raise UserError(
+            f"other_run = {run}: its tokenizer gives this text other tokens; allowed: a run whose "
+            "tokens are the same"
+        )
+    seen = difference_of(found.trace, other.trace)
+    return DifferenceAnswer(
+        shares=[
+            Share(
+                module=value.module,
+                name=value.name,
+                occurrence=value.occurrence,
+                title=value.title,
+                shape=[*value.shape],
+                share=share,
+            )
+            for value, share in seen.shares.items()
+        ],
+        only_first=[*seen.only_first],
+        only_second=[*seen.only_second],
+        reshaped=[*seen.reshaped],
+    )
 
 
 def _value_at(found: Look, query: AcrossQuery) -> torch.Tensor:

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import torch
 from fastapi import Query, Response
 
-import playattention
 from playattention.errors import UserError, unknown
 from playattention.playground.answers import (
     Candidate,
@@ -46,7 +45,7 @@ from playattention.xray.values import Value
 
 router = group("looking")
 
-PACKAGE = Path(playattention.__file__).parent
+PACKAGE = Path(__file__).parents[2]
 MOST_NEXT = 5
 
 
@@ -62,7 +61,7 @@ def look(asked: Asked, query: Annotated[LookQuery, Query()]) -> LookAnswer:
         run=opened.name,
         model=opened.config.model.name,
         step=opened.step,
-        steps=[*found.known.steps],
+        steps=[*asked.shelf.find(opened.name).steps],
         text=opened.tokenizer.decode(found.ids),
         change=found.changes.text,
         sizes=sizes_of(opened.config.model),
