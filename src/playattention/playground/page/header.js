@@ -12,9 +12,12 @@ export class Header {
   #timer = null;
   #steps = [];
 
-  /** @param {HTMLElement} element It stands in. */
-  constructor(element) {
-    this.run = h("select", { id: "run", onchange: () => this.#chooseRun() });
+  /**
+   * @param {HTMLElement} element It stands in.
+   * @param {function()} onRuns Called when somebody is about to choose a run.
+   */
+  constructor(element, onRuns) {
+    this.run = h("select", { id: "run", onchange: () => this.#chooseRun(), onfocus: onRuns });
     this.step = h("input", { id: "step", type: "range", min: 0, step: 1, oninput: () => this.#slide() });
     this.stepTold = h("output", { for: "step", class: "step-told" });
     this.text = h("textarea", {
@@ -29,6 +32,7 @@ export class Header {
     this.wrong = h("p", { id: "text-wrong", class: "problem", role: "alert", hidden: true });
     this.examples = h("select", { id: "examples", onchange: () => this.#example() });
     this.facts = h("p", { class: "facts hint" });
+    this.change = h("p", { class: "change", hidden: true });
     fill(element, this.#top(), this.#bottom());
   }
 
@@ -53,7 +57,7 @@ export class Header {
       { class: "header-text" },
       field("Text", this.text),
       field("Examples", this.examples),
-      h("div", { class: "header-told" }, this.wrong, this.told, this.facts),
+      h("div", { class: "header-told" }, this.wrong, this.change, this.told, this.facts),
     );
   }
 
@@ -64,8 +68,8 @@ export class Header {
    */
   showRuns(runs, chosen) {
     const options = runs.map((run) => {
-      const told = run.error ? " (cannot be read)" : run.kind === "untrained" ? " (no training)" : "";
-      return h("option", { value: run.name, disabled: Boolean(run.error) }, run.name + told);
+      const told = run.error ? " (cannot be read)" : run.step === null ? " (nothing saved yet)" : "";
+      return h("option", { value: run.name, disabled: Boolean(run.error) || run.step === null }, run.name + told);
     });
     if (!runs.some((run) => run.name === chosen)) {
       options.push(h("option", { value: chosen }, `${chosen} (not found)`));
@@ -95,6 +99,9 @@ export class Header {
     this.#showSteps(look.steps.length ? look.steps : [look.step], look.step);
     fill(this.told, `${look.tokens.length} of at most ${look.seq_size} tokens`);
     fill(this.facts, facts(look, run));
+    const undo = h("button", { class: "link", type: "button", onclick: () => state.set({ change: null }) }, "undo");
+    fill(this.change, look.change && ["changed: ", h("code", {}, look.change), " ", undo]);
+    this.change.hidden = !look.change;
   }
 
   /**

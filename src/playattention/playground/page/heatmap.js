@@ -7,6 +7,7 @@ import { announce, fill, h } from "./dom.js";
 import { layout, paint } from "./heatmap_paint.js";
 import { legend } from "./legend.js";
 import { short } from "./numbers.js";
+import { saveButtons } from "./save.js";
 
 const PAGE = 10;
 let made = 0;
@@ -25,9 +26,10 @@ export class Heatmap {
    * @param {function(number, number)} [told.onOpen] Called with row and column of what is opened.
    * @param {function(number[]|null)} [told.onHover] Called with the cell that is pointed at.
    * @param {number} [told.height] Room for the rows in pixels; default 460.
+   * @param {string} [told.hint] What is told while no cell is pointed at.
    */
   constructor(told = {}) {
-    this.#told = { height: 460, ...told };
+    this.#told = { height: 460, hint: "Point at a cell; a click opens its arithmetic.", ...told };
     this.#build();
     new ResizeObserver(() => this.#fit()).observe(this.scroll);
   }
@@ -51,6 +53,7 @@ export class Heatmap {
     if (this.#selected) this.#cursor = [...this.#selected];
     this.#fit(true);
     this.#tell(this.#selected);
+    if (this.#selected) this.#reveal(this.#selected);
   }
 
   /** Draw once more: the theme has changed. */
@@ -101,9 +104,11 @@ export class Heatmap {
     this.readout = h("output", { class: "readout", "aria-live": "off" });
     this.legend = h("div", { class: "heatmap-legend" });
     this.scroll = h("div", { class: "heatmap-scroll" }, this.grid);
-    this.caption = h("figcaption", { class: "hint" });
+    this.caption = h("p", { class: "hint" });
     const head = h("div", { class: "heatmap-head" }, this.readout, this.legend);
-    this.element = h("figure", { class: "heatmap" }, head, this.scroll, this.caption);
+    const saves = saveButtons(() => ({ canvas: this.canvas, picture: this.#picture, place: this.#place }));
+    const foot = h("div", { class: "heatmap-foot" }, this.caption, saves);
+    this.element = h("figure", { class: "heatmap" }, head, this.scroll, foot);
   }
 
   #fit(again = false) {
@@ -186,12 +191,14 @@ export class Heatmap {
     this.cell.textContent = this.readout.textContent;
     announce(this.readout.textContent);
     this.#told.onHover?.(this.#cursor);
-    this.#reveal();
+    this.#reveal(this.#cursor);
   }
 
-  #reveal() {
+  /** Scroll to a cell, inside of the picture alone. */
+  #reveal([row, column]) {
+    if (!this.#place) return;
     const { left, top, cellWidth, cellHeight } = this.#place;
-    const [x, y] = [left + this.#cursor[1] * cellWidth, top + this.#cursor[0] * cellHeight];
+    const [x, y] = [left + column * cellWidth, top + row * cellHeight];
     const view = this.scroll;
     const [right, bottom] = [view.scrollLeft + view.clientWidth, view.scrollTop + view.clientHeight];
     if (x < view.scrollLeft + left || x + cellWidth > right) view.scrollLeft = x - view.clientWidth / 2;
@@ -200,7 +207,7 @@ export class Heatmap {
 
   #tell(cell) {
     const { data, columns, describe } = this.#picture;
-    if (!cell) return fill(this.readout, "Point at a cell; a click opens its arithmetic.");
+    if (!cell) return fill(this.readout, this.#told.hint);
     const number = data[cell[0] * columns + cell[1]];
     const words = describe ? describe(...cell, number) : `${cell.join(", ")} = ${short(number)}`;
     fill(this.readout, words);

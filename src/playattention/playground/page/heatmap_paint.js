@@ -55,8 +55,8 @@ export function layout(picture, room) {
     rotated,
     width: left + columns * cellWidth + 1,
     height: top + rows * cellHeight + 1,
-    rowStep: stepOf(11 / cellHeight),
-    columnStep: stepOf((rotated ? 10 : longest + (longest > 9 ? 4 : 1)) / cellWidth),
+    rowStep: stepOf(9 / cellHeight),
+    columnStep: columnStep(columnAxis, columns, cellWidth, rotated ? 10 : longest + 1),
   };
 }
 
@@ -121,29 +121,52 @@ function paintTexts(context, picture, { left, top, cellWidth, cellHeight }) {
 }
 
 function paintAxes(context, picture, place) {
-  const { left, top, cellWidth, cellHeight, rowStep, columnStep, rotated } = place;
   context.font = font();
   context.fillStyle = css("--muted");
   context.textBaseline = "middle";
-  context.textAlign = "right";
+  for (const { x, y, text, anchor, rotated } of axisWords(picture, place)) {
+    context.save();
+    context.translate(x, y);
+    if (rotated) context.rotate(-Math.PI / 2);
+    context.textAlign = anchor === "middle" ? "center" : anchor;
+    context.fillText(text, 0, 0.5);
+    context.restore();
+  }
+}
+
+/**
+ * Return what stands beside rows and above columns, and where.
+ * @param {Picture} picture
+ * @param {Object} place What `layout` returned.
+ * @returns {{x: number, y: number, text: string, anchor: string, rotated: boolean}[]} `anchor` as
+ *     SVG calls it.
+ */
+export function axisWords(picture, place) {
+  const { left, top, cellWidth, cellHeight, rowStep, columnStep, rotated } = place;
+  const words = [];
   for (let row = 0; row < picture.rows; row += rowStep) {
-    const y = top + (row + 0.5) * cellHeight + 0.5;
-    context.fillText(label(picture.rowAxis, row, rowStep), left - GAP / 2, y);
+    const text = label(picture.rowAxis, row, rowStep);
+    words.push({ x: left - GAP / 2, y: top + (row + 0.5) * cellHeight, text, anchor: "end", rotated: false });
   }
   for (let column = 0; column < picture.columns; column += columnStep) {
     const x = left + (column + 0.5) * cellWidth;
-    context.save();
-    context.translate(x, top - GAP / 2 - (rotated ? 0 : 5));
-    if (rotated) context.rotate(-Math.PI / 2);
-    context.textAlign = rotated ? "left" : "center";
-    context.fillText(label(picture.columnAxis, column, columnStep), 0, 0.5);
-    context.restore();
+    const y = top - GAP / 2 - (rotated ? 0 : 5);
+    const text = label(picture.columnAxis, column, columnStep);
+    words.push({ x, y, text, anchor: rotated ? "start" : "middle", rotated });
   }
+  return words;
 }
 
 /** Where not each place has room for its word, numbers tell where one is. */
 function label(axis, place, step) {
   return step === 1 && axis.labels ? axis.labels[place] : String((axis.start ?? 0) + place);
+}
+
+/** Words stand at each column or, if they are too wide, numbers at some. */
+function columnStep(axis, size, cellWidth, width) {
+  if (axis.labels && width <= cellWidth) return 1;
+  const needed = stepOf((widest([numbered(axis, size)]) + 8) / cellWidth);
+  return axis.labels ? Math.max(2, needed) : needed;
 }
 
 function labels(axis, size) {

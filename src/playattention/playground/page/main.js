@@ -1,6 +1,6 @@
 /** The page: what is selected, looked at, and shown by one view at a time. */
 
-import { ApiError, json } from "./api.js";
+import { ApiError, forget, json } from "./api.js";
 import { Arithmetic } from "./arithmetic.js";
 import { Bar } from "./bar.js";
 import { announce, fill, h } from "./dom.js";
@@ -22,7 +22,7 @@ class Page {
 
   constructor() {
     this.root = document.getElementById("view");
-    this.header = new Header(document.getElementById("header"));
+    this.header = new Header(document.getElementById("header"), () => this.#renew());
     this.bar = new Bar(document.getElementById("bar"), VIEWS);
     this.tokens = new Tokens({
       onSelect: (pos) => state.set({ pos }),
@@ -57,12 +57,25 @@ class Page {
     try {
       await this.#open(signal);
       await this.#show(changed);
+      if (!signal.aborted) performance.mark("shown"); // for those who measure
     } catch (error) {
       if (!signal.aborted) this.#fail(error);
     } finally {
       clearTimeout(busy);
       if (!signal.aborted) this.root.setAttribute("aria-busy", "false");
     }
+  }
+
+  /** Ask once more which runs there are, and look again if this one has gone on. */
+  async #renew() {
+    const before = this.#runs.find((run) => run.name === this.#look?.run);
+    this.#runs = await json("runs", {}, { keep: false }).catch(() => this.#runs);
+    if (!this.#look) return;
+    this.header.showRuns(this.#runs, this.#look.run);
+    const now = this.#runs.find((run) => run.name === this.#look.run);
+    if (before?.steps.join() === now?.steps.join()) return;
+    forget();
+    await this.refresh(new Set(["run"]));
   }
 
   async #open(signal) {
@@ -128,6 +141,7 @@ class Page {
     this.#view?.hide();
     this.hovers.clear();
     this.tokens.shade(null);
+    this.tokens.highlight([]);
     this.root.replaceChildren();
   }
 

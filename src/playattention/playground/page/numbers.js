@@ -53,7 +53,8 @@ export function data(number, kind = "") {
 export function percent(share) {
   const number = 100 * share;
   if (number > 0 && number < 0.1) return "< 0.1 %";
-  return `${number.toFixed(number < 99.95 && number !== 0 ? 1 : 0)} %`;
+  if (number > 99.9 && number < 100) return "> 99.9 %";
+  return `${number.toFixed(number > 0 && number < 100 ? 1 : 0)} %`;
 }
 
 /**

@@ -4,16 +4,17 @@ import { keyOf } from "./names.js";
 import { LEVELS, sibling } from "./structure.js";
 
 /**
- * Return what is selected in a look, each within its bounds.
+ * Return what is selected in a look, each within its bounds; an open value's layer and head are.
  * @param {Object} state
  * @param {import("./look.js").Look} look
  * @returns {{layer: number, head: number, pos: number}}
  */
 export function within(state, look) {
   const bound = (number, size, otherwise) => Math.max(0, Math.min(number ?? otherwise, size - 1));
+  const [layer = state.layer, head = state.head] = look.structure.where.get(state.value) ?? [];
   return {
-    layer: bound(state.layer, look.sizes.n_layer, 0),
-    head: bound(state.head, look.sizes.n_head, 0),
+    layer: bound(layer, look.sizes.n_layer, 0),
+    head: bound(head, look.sizes.n_head, 0),
     pos: bound(state.pos, look.tokens.length, look.tokens.length - 1),
   };
 }
@@ -29,7 +30,8 @@ export function choose(look, state, chosen) {
   const open = look.value(state.value);
   if (!open) return chosen;
   const next = { ...within(state, look), ...chosen };
-  const other = sibling(look.structure, open, LEVELS.map((key) => next[key]), look.values) ?? open;
+  const other = sibling(look.structure, open, LEVELS.map((key) => next[key]), look.values);
+  if (!other) return { ...chosen, value: null, index: null, operand: null };
   const patch = { ...chosen, value: keyOf(other), operand: null };
   if (state.index === undefined) return patch;
   const index = state.index.split(",");

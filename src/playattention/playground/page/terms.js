@@ -27,7 +27,7 @@ export function operandList(found, links) {
     h(
       "tr",
       {},
-      h("th", { scope: "row" }, operand.role === "operand" ? "" : operand.role),
+      operand.role === "operand" ? h("td", {}) : h("th", { scope: "row" }, operand.role),
       h("td", {}, name(operand, place, links)),
       h("td", { class: "right" }, number(operand, links)),
     ),

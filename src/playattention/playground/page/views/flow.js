@@ -26,7 +26,7 @@ async function show(root, context) {
   parts.context = context;
   parts.lanes.show(context, key);
   await showStage(value, context);
-  await parts.lanes.draw(context);
+  parts.lanes.draw(context).catch((error) => context.signal.aborted || console.error(error));
 }
 
 function hide() {

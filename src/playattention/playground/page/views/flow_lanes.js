@@ -69,6 +69,8 @@ export class Lanes {
    */
   async draw(context) {
     const { look, signal, state: chosen } = context;
+    await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+    if (signal.aborted) return;
     const waiting = this.cards.filter((card) => look.value(card.dataset.key));
     const next = async () => {
       for (let card = waiting.shift(); card && !signal.aborted; card = waiting.shift()) {
@@ -184,7 +186,7 @@ function lane(heading, items) {
   return h(
     "section",
     { class: "lane" },
-    h("h3", { class: "lane-title" }, heading),
+    h("p", { class: "lane-title" }, heading),
     h("div", { class: "lane-items" }, items),
   );
 }

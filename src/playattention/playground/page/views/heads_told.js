@@ -59,7 +59,7 @@ export function roleTable({ text, windows, roles }, layer, head) {
       h("td", {}, role.clear ? "clear" : ""),
     ),
   );
-  const columns = ["Looks at", "share of its attention", "chance", ""].map((name) => h("th", { scope: "col" }, name));
+  const columns = ["Looks at", "share of its attention", "chance", "role"].map((name) => h("th", { scope: "col" }, name));
   const table = h("table", { class: "terms" }, h("thead", {}, h("tr", {}, columns)), h("tbody", {}, rows));
   return [
     h("h3", {}, `Layer ${layer}, head ${head}`),

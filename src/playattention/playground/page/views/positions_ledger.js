@@ -49,7 +49,7 @@ export class LedgerBars {
     const told = ["the logit of ", h("code", {}, visible(token)), " as a sum, with the final norm’s scale held as it was: ", data(total), " with all parts, ", data(logit), " in the model"];
     fill(
       this.element,
-      h("div", { class: "section-head" }, h("h2", {}, "Where its score comes from"), entries.length > FIRST && toggle),
+      h("div", { class: "section-head" }, h("h2", {}, "Where its score comes from"), entries.length > FIRST + 1 && toggle),
       h("p", { class: "hint" }, told),
       h("div", { class: "wide", tabindex: 0, role: "group", "aria-label": "Ledger" }, h("table", { class: "terms ledger-table" }, h("tbody", {}, rows))),
     );
@@ -57,7 +57,7 @@ export class LedgerBars {
 }
 
 function largest(entries) {
-  if (entries.length <= FIRST) return entries;
+  if (entries.length <= FIRST + 1) return entries;
   const sizes = entries.map(({ amount }) => Math.abs(amount)).sort((one, other) => other - one);
   const least = sizes[FIRST - 1];
   return entries.filter(({ amount }) => Math.abs(amount) >= least).slice(0, FIRST);

@@ -26,6 +26,7 @@ export class LensGrid {
     );
     this.heatmap = new Heatmap({
       height: 600,
+      hint: "Point at a cell; a click selects its position.",
       onOpen: (row, column) => state.set({ pos: column + this.#first, stage: this.#stage(row), token: null }, { push: false }),
       onHover: (cell) => context.hover({ row: cell && cell[1] + this.#first, column: null, from: "lens" }),
     });

@@ -19,7 +19,7 @@ export function table({ mean, positions }, pos, look, onPick) {
   const some = positions.slice(first, first + ROWS);
   const most = Math.max(...positions.map(({ loss }) => loss ?? 0)) || 1;
   const rows = some.map((one) => row(one, one.position === pos, most, look, onPick));
-  const names = ["", "token", "next", "loss in nats", "", "rank", "probability", "held likeliest"];
+  const names = ["position", "token", "next", "loss in nats", h("span", { class: "unseen" }, "bar"), "rank", "probability", "held likeliest"];
   const head = h("tr", {}, names.map((name) => h("th", { scope: "col" }, name)));
   const body = h("tbody", {}, rows);
   roving(body, ".link");
