@@ -70,25 +70,25 @@ def model(grown: Path) -> Run:
 def address(grown: Path) -> Iterator[str]:
     """Where a server answers, started as a user starts it."""
     words = ["play", RUN, "--no-browser", "--port", "0"]
-    with (grown / "server.log").open("w+") as log:
-        server = subprocess.Popen(
+    with (
+        (grown / "server.log").open("w") as log,
+        subprocess.Popen(
             [sys.executable, "-m", "playattention", *words],
             cwd=grown,
             env=environment(),
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
-        )
+        ) as server,
+    ):
         assert server.stdout is not None
-        found = None
-        for line in server.stdout:
-            if found := re.match(r"http://127\.0\.0\.1:\d+/$", line.strip()):
-                break
+        lines = (re.match(r"http://127\.0\.0\.1:\d+/$", line.strip()) for line in server.stdout)
+        found = next((line for line in lines if line), None)
         assert found, (grown / "server.log").read_text()
         yield found[0]
         server.send_signal(signal.SIGINT)
         assert server.wait(10) == 0
-        said = (grown / "server.log").read_text()
+    said = (grown / "server.log").read_text()
     assert "Traceback" not in said, said
 
 

@@ -37,17 +37,11 @@ class Grid:
 
     def to(self, row: int, column: int) -> "Grid":
         """Move the cursor to a cell by keys; the focus is here already."""
-        keyboard = self.visitor.page.keyboard
-        for _ in range(sum(self.size)):
-            at_row, at_column = self.cell
-            if (at_row, at_column) == (row, column):
-                break
-            keyboard.press("Home") if at_column > column else None
-            for _ in range(column - self.cell[1]):
-                keyboard.press("ArrowRight")
-            key = "ArrowDown" if row > at_row else "ArrowUp"
-            for _ in range(abs(row - at_row)):
-                keyboard.press(key)
+        at_row, at_column = self.cell
+        down = ["ArrowDown" if row > at_row else "ArrowUp"] * abs(row - at_row)
+        right = ["ArrowRight" if column > at_column else "ArrowLeft"] * abs(column - at_column)
+        for key in down + right:
+            self.visitor.page.keyboard.press(key)
         assert self.cell == (row, column)
         return self
 
