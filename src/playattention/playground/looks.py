@@ -148,6 +148,8 @@ class Look:
         if len(ids) > most:
             raise UserError(f"text = {len(ids)} tokens: the model takes seq_size = {most} at most")
         self.idx = changes.tokens(torch.tensor([ids]))
+        self.nbytes = 0
+        """Memory of what is kept."""
         self._kept: dict[str, object] = {}
 
     @property
@@ -163,16 +165,6 @@ class Look:
             return None
         end = torch.tensor([[IGNORED]])
         return torch.cat([self.idx[:, 1:], end], dim=1)
-
-    @property
-    def nbytes(self) -> int:
-        """Memory of what is kept."""
-        trace, back = self._kept.get("trace"), self._kept.get("backward")
-        total = trace.nbytes if isinstance(trace, Trace) else 0
-        if isinstance(back, Backward):
-            found = (*back.gradients.values(), *back.of_values.values())
-            total += back.trace.nbytes + sum(one.nbytes for one in found if one is not None)
-        return total
 
     def has(self, name: str) -> bool:
         """Tell whether something was computed."""
@@ -232,6 +224,15 @@ class Look:
             model = self.opened.model
             with self.changes.made(model, self.idx):
                 self._kept[name] = make(model)
+            self.nbytes = self._size()  # once, as it takes a look at every value
+
+    def _size(self) -> int:
+        trace, back = self._kept.get("trace"), self._kept.get("backward")
+        total = trace.nbytes if isinstance(trace, Trace) else 0
+        if isinstance(back, Backward):
+            found = (*back.gradients.values(), *back.of_values.values())
+            total += back.trace.nbytes + sum(one.nbytes for one in found if one is not None)
+        return total
 
 
 def value_of(trace: Trace, module: str, name: str, occurrence: int = -1) -> Value:
