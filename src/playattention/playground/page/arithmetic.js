@@ -15,17 +15,22 @@ import { operandList, substituted, termTable } from "./terms.js";
 const FIRST = 2000; // operands that are asked for at first
 const MOST = 20000;
 
+const NOTES = {
+  softmax: "The maximum is taken off first: the shares stay the same, and no exp grows too large.",
+};
+
 /** The panel. */
 export class Arithmetic {
   #trail = [];
   #opener = null;
   #look = null;
+  #takesFocus = false;
 
   /** @param {HTMLElement} element It stands in; hidden while no number is open. */
   constructor(element) {
     this.element = element;
-    element.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") this.close();
+    document.addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && !element.hidden && !event.defaultPrevented) this.close();
     });
   }
 
@@ -45,6 +50,11 @@ export class Arithmetic {
     const value = look.value(chosen.value);
     if (chosen.index === undefined || !value) return this.#hide();
     const { index, operand } = chosen;
+    this.#remember();
+    if (!fits(index, value.shape)) {
+      const told = `${value.title} has no cell ${index} in this text: its shape is ${value.shape.join(" × ")}.`;
+      return this.#open(h("p", { class: "problem" }, told));
+    }
     this.#walk({ value: chosen.value, index, operand: operand ?? null });
     const { module, name, occurrence } = value;
     const query = { ...look.query, module, name, occurrence, index, operand, count: FIRST };
@@ -57,6 +67,17 @@ export class Arithmetic {
     }
   }
 
+  /** Note where the focus is before the view is drawn anew, and so where it goes back to. */
+  #remember() {
+    const { activeElement } = document;
+    if (this.element.contains(activeElement)) this.#takesFocus = true;
+    else {
+      const typing = activeElement.matches("input, textarea, select");
+      this.#takesFocus = this.element.hidden && activeElement !== document.body && !typing;
+      if (activeElement !== document.body) this.#opener = activeElement;
+    }
+  }
+
   #walk(place) {
     const same = (other) => other && JSON.stringify(other) === JSON.stringify(place);
     if (same(this.#trail.at(-1))) return;
@@ -66,21 +87,12 @@ export class Arithmetic {
 
   #open(content) {
     const { element } = this;
-    const inside = element.contains(document.activeElement);
-    if (element.hidden) {
-      this.#opener = document.activeElement;
-      element.hidden = false;
-      document.body.classList.add("with-arithmetic");
-    } else if (!inside) {
-      this.#opener = document.activeElement;
-    }
-    const scroll = element.scrollTop;
+    element.hidden = false;
+    document.body.classList.add("with-arithmetic");
     fill(element, this.#head(), content);
-    element.scrollTop = inside ? 0 : scroll;
-    const typing = document.activeElement?.matches("input, textarea, select");
-    if (inside || (document.activeElement !== document.body && !typing)) {
-      element.focus({ preventScroll: true });
-    }
+    if (!this.#takesFocus) return;
+    element.scrollTop = 0;
+    element.focus({ preventScroll: true });
   }
 
   #hide() {
@@ -90,7 +102,8 @@ export class Arithmetic {
     element.hidden = true;
     document.body.classList.remove("with-arithmetic");
     this.#trail = [];
-    if (inside) this.#opener?.focus({ preventScroll: true });
+    const back = this.#opener?.isConnected ? this.#opener : document.getElementById("view");
+    if (inside) back.focus({ preventScroll: true });
     element.replaceChildren();
   }
 
@@ -116,6 +129,7 @@ export class Arithmetic {
       own && value.meaning && h("p", {}, value.meaning),
       h("h3", {}, found.operation),
       found.formula && h("p", { class: "formula" }, found.formula),
+      NOTES[found.operation] && h("p", { class: "hint" }, NOTES[found.operation]),
       withNumbers(found),
       this.#operands(found, query),
       facts(found.facts),
@@ -159,6 +173,11 @@ export class Arithmetic {
     const token = operand.path === "targets" ? this.#look.tokens[position + 1] : this.#look.tokens[position];
     return operand.kind === "input" && token?.id === operand.number ? visible(token) : null;
   }
+}
+
+function fits(index, shape) {
+  const cell = index === "" ? [] : index.split(",");
+  return cell.length === shape.length && cell.every((place, at) => Number(place) < shape[at]);
 }
 
 function title(found) {

@@ -13,10 +13,12 @@ const KINDS = {
 
 const SHADES = 256;
 const ramps = new Map();
+const named = new Map();
 
 /** Forget the colours: the theme has changed. */
 export function forgetColours() {
   ramps.clear();
+  named.clear();
 }
 
 /**
@@ -25,6 +27,11 @@ export function forgetColours() {
  * @returns {number[]} Red, green and blue, 0 to 255.
  */
 export function colour(name) {
+  if (!named.has(name)) named.set(name, computed(name));
+  return named.get(name);
+}
+
+function computed(name) {
   const probe = document.createElement("i");
   probe.style.color = `var(${name})`;
   document.documentElement.append(probe);

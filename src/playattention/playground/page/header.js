@@ -134,6 +134,7 @@ export class Header {
 
   #typed() {
     clearTimeout(this.#timer);
+    if (!this.text.value) return this.refuse("A model needs at least one token to look at.");
     this.#timer = setTimeout(() => state.set({ text: this.text.value }), PAUSE);
   }
 

@@ -55,7 +55,7 @@ export function layout(picture, room) {
     rotated,
     width: left + columns * cellWidth + 1,
     height: top + rows * cellHeight + 1,
-    rowStep: stepOf(9 / cellHeight),
+    rowStep: stepOf(9.8 / cellHeight),
     columnStep: columnStep(columnAxis, columns, cellWidth, rotated ? 10 : longest + 1),
   };
 }

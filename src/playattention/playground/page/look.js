@@ -115,6 +115,18 @@ export class Look {
   }
 
   /**
+   * Return the scores of the next token: the first value with a number for each token of the
+   * vocabulary at each position.
+   * @returns {Object|undefined}
+   */
+  get logits() {
+    return this.values.find((value) => {
+      const last = value.shape.length - 1;
+      return last === 2 && this.symbol(value, 2) === "V" && this.symbol(value, 1) === "T";
+    });
+  }
+
+  /**
    * Fetch a matrix of a value.
    * @param {Object} value
    * @param {number} head The one that is selected.

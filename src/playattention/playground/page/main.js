@@ -42,7 +42,7 @@ class Page {
   /** Open what the URL selects. */
   async start() {
     startTheme();
-    onTheme(() => this.#look && this.#show(new Set(["theme"])));
+    onTheme(() => this.refresh(new Set(["theme"])));
     state.subscribe((_, changed) => this.refresh(changed));
     await this.refresh(new Set(["run"]));
   }
@@ -56,12 +56,11 @@ class Page {
     this.#controller = new AbortController();
     const { signal } = this.#controller;
     const busy = setTimeout(() => this.root.setAttribute("aria-busy", "true"), 150);
+    const failed = (fail) => (error) => signal.aborted || fail.call(this, error);
     try {
-      await this.#open(signal);
-      await this.#show(changed);
+      const open = await this.#open(signal).then(() => true, failed(this.#refused));
+      if (open === true) await this.#show(changed).catch(failed(this.#failed));
       if (!signal.aborted) performance.mark("shown"); // for those who measure
-    } catch (error) {
-      if (!signal.aborted) this.#fail(error);
     } finally {
       clearTimeout(busy);
       if (!signal.aborted) this.root.setAttribute("aria-busy", "false");
@@ -82,13 +81,15 @@ class Page {
 
   async #open(signal) {
     const chosen = state.get();
+    const asked = chosen.run && this.#examples(chosen.run, signal);
+    asked?.catch(() => {}); // whether there is such a run is told below
     if (!this.#runs.some((run) => run.name === chosen.run)) {
       this.#runs = await json("runs", {}, { signal, keep: false });
     }
     const run = chosen.run ?? this.#runs.find((one) => !one.error && one.step !== null)?.name;
     if (!run) throw new ApiError("There is no run yet: `playattention train` makes one.", 404);
     this.header.showRuns(this.#runs, run);
-    const texts = await this.#examples(run, signal);
+    const texts = await (asked ?? this.#examples(run, signal));
     const text = chosen.text ?? texts[0]?.text;
     this.#look = await lookAt({ ...chosen, run, text }, signal);
     const facts = this.#runs.find((one) => one.name === run);
@@ -154,13 +155,15 @@ class Page {
     this.refresh(new Set(["run"]));
   }
 
-  #fail(error) {
+  /** A text or a change that can't be looked at is told beside the text; the view stays. */
+  #refused(error) {
+    if (error.status === 400 && this.#look) this.header.refuse(error.message, state.get().text);
+    else this.#failed(error);
+  }
+
+  #failed(error) {
     const told = error instanceof ApiError ? error.message : `This view failed: ${error.message}`;
     if (!(error instanceof ApiError)) console.error(error);
-    if (error.status === 400 && this.#look) {
-      this.header.refuse(told, state.get().text);
-      return;
-    }
     this.#leave();
     this.#view = null;
     const again = h("button", { type: "button", onclick: () => this.refresh(new Set(["run"])) }, "Try again");

@@ -90,7 +90,7 @@ function folded(items, level) {
 /** Collect `stem.0`, `stem.1`, ... from a place on, with the values between them. */
 function familyFrom(items, first) {
   const stem = stemOf(items[first]);
-  if (!stem) return null;
+  if (!stem || items[first].label !== `${stem}.0`) return null;
   const members = [];
   let end = first;
   for (let place = first; place < items.length; place++) {

@@ -75,10 +75,11 @@ async function showStage(value, context) {
   if (!value) return showNext(context);
   const { look, signal } = context;
   const { module, function: name } = value;
-  const asked = json("source", { ...look.query, module, function: name }, { signal });
   if (!parts.body.contains(parts.matrix.element)) fill(parts.body, parts.matrix.element);
-  await parts.matrix.show(value, context);
-  const listing = await asked;
+  const [listing] = await Promise.all([
+    json("source", { ...look.query, module, function: name }, { signal }),
+    parts.matrix.show(value, context),
+  ]);
   if (!signal.aborted) showSource(parts.listing, listing, value, open);
 }
 
@@ -110,16 +111,24 @@ function neighbours() {
   return h("div", { class: "neighbours" }, button("Stage before", "←", cards[place - 1]), button("Next stage", "→", cards[place + 1]));
 }
 
+/** A link to the arithmetic of a token's score. */
+function scoreLink({ look, open: openNumber }, pos, id, told) {
+  const { logits } = look;
+  if (!logits) return told;
+  const name = `logit of ${told.textContent}`;
+  return h("button", { class: "link", type: "button", "aria-label": name, onclick: () => openNumber(logits, [0, pos, id]) }, told);
+}
+
 async function showNext(context) {
   const { look, signal, state: chosen } = context;
   const { positions } = await json("losses", { ...look.query, k: CANDIDATES }, { signal });
   if (signal.aborted) return;
   const { top, token } = positions[chosen.pos];
   const rows = top.map(({ id, text, probability }) => [
-    h("dt", {}, h("code", {}, visible({ text })), " ", h("small", { class: "hint" }, id)),
+    h("dt", {}, scoreLink(context, chosen.pos, id, h("code", {}, visible({ text }))), " ", h("small", { class: "hint" }, id)),
     h("dd", {}, h("i", { class: "bar above", vars: { "--share": probability } }), " ", data(probability), " ", h("span", { class: "hint" }, percent(probability))),
   ]);
-  const told = ["softmax of the logits at position ", h("b", {}, chosen.pos), ", after ", h("code", {}, visible(token)), ": the likeliest next tokens"];
+  const told = ["softmax of the logits at position ", h("b", {}, chosen.pos), ", after ", h("code", {}, visible(token)), ": the likeliest next tokens. A token opens the arithmetic of its logit."];
   fill(parts.body, h("p", { class: "hint" }, told), h("dl", { class: "candidates" }, rows));
   fill(parts.listing);
 }

@@ -22,7 +22,8 @@ export class LedgerBars {
    * @param {Object} here Of /api/losses.
    * @param {number} token Its id.
    */
-  async show({ look, signal }, here, token) {
+  async show(context, here, token) {
+    const { look, signal } = context;
     let found;
     try {
       found = await json("ledger", { ...look.query, pos: here.position, token }, { signal });
@@ -30,6 +31,7 @@ export class LedgerBars {
       if (!signal.aborted) fill(this.element, h("p", { class: "hint" }, `No ledger: ${error.message}`));
       return;
     }
+    this.open = look.logits && (() => context.open(look.logits, [0, here.position, token]));
     if (!signal.aborted) this.#draw(found);
   }
 
@@ -43,7 +45,7 @@ export class LedgerBars {
       ...kept.map((entry) => row(name(entry), entry.amount, most)),
       others.length ? row(`the ${others.length} others`, rest, most) : null,
       row("remainder", remainder, most, "rest"),
-      h("tr", { class: "sum" }, h("th", { scope: "row" }, "logit"), h("td", { class: "right" }, data(logit)), h("td", {})),
+      h("tr", { class: "sum" }, h("th", { scope: "row" }, this.open ? h("button", { class: "link", type: "button", onclick: this.open }, "logit") : "logit"), h("td", { class: "right" }, data(logit)), h("td", {})),
     ];
     const toggle = h("button", { class: "quiet", type: "button", onclick: () => ((this.#all = !this.#all), this.#draw(found)) }, this.#all ? "the largest only" : `all ${entries.length} parts`);
     const told = ["the logit of ", h("code", {}, visible(token)), " as a sum, with the final norm’s scale held as it was: ", data(total), " with all parts, ", data(logit), " in the model"];
