@@ -125,14 +125,18 @@ PIXEL = """
   // Near a corner of the cell: what is written in it stands in its middle.
   const x = (mark.left - own.left + Math.min(2, mark.width / 4)) * dots;
   const y = (mark.top - own.top + Math.min(2, mark.height / 4)) * dots;
-  return [...canvas.getContext("2d").getImageData(Math.floor(x), Math.floor(y), 1, 1).data].slice(0, 3);
+  const copy = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+  copy.drawImage(canvas, -Math.floor(x), -Math.floor(y));
+  return [...copy.getImageData(0, 0, 1, 1).data].slice(0, 3);
 }
 """
 
 LEGEND = """
 (legend) => {
   const canvas = legend.querySelector("canvas");
-  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, 1);
+  const copy = new OffscreenCanvas(canvas.width, 1).getContext("2d", { willReadFrequently: true });
+  copy.drawImage(canvas, 0, 0);
+  const { data } = copy.getImageData(0, 0, canvas.width, 1);
   const swatch = legend.querySelector(".swatch");
   const special = swatch && getComputedStyle(swatch).backgroundColor.match(/[\\d.]+/g).slice(0, 3).map(Number);
   return {

@@ -32,7 +32,7 @@ const CARDS = [
   {
     title: "Every number has its arithmetic",
     text: "Click any cell, or press Enter on it: which numbers it comes from, the formula, the line of source, and the result once more. Its operands open in turn.",
-    target: ".heatmap-grid|.open-stage",
+    target: ".heatmap|.open-stage",
     patch: { view: "flow" },
   },
   {
@@ -43,13 +43,13 @@ const CARDS = [
   {
     title: "All heads at a glance",
     text: "A row is a token that looks, a column one that is looked at. Find the head with a diagonal just below the main one: it looks at the token before.",
-    target: "#view",
+    target: ".maps|#view",
     patch: { view: "heads" },
   },
   {
     title: "What it expects, everywhere",
     text: "At each position: which tokens the model thinks likely, what the true one cost it, and how its guess forms from layer to layer.",
-    target: "#view",
+    target: "#view .card",
     patch: { view: "positions" },
   },
   {
@@ -155,18 +155,18 @@ export class Tour {
     heading.focus({ preventScroll: true });
   }
 
-  /** Light up what the card is about, as soon as its view has drawn it. */
+  /** Light up what the card is about; its view may be drawn only in a while, and once more. */
   #light(card, tries = 40) {
     clearTimeout(this.#wait);
-    this.#dim();
     const names = card.target.split("|");
-    const found = names.map((name) => document.querySelector(name)).find((one) => one?.getClientRects().length);
-    const best = found?.matches(names[0]) && (!card.patch || state.get().view === card.patch.view);
-    if (!best && tries) this.#wait = setTimeout(() => this.#light(card, tries - 1), 100);
-    if (!found) return;
+    const found = names.map((name) => document.querySelector(name)).find((one) => one?.getClientRects().length) ?? null;
+    if (tries) this.#wait = setTimeout(() => this.#light(card, tries - 1), 100);
+    if (found === this.#lit && found?.classList.contains("tour-lit")) return;
+    this.#dim();
     this.#lit = found;
+    if (!found) return;
     found.classList.add("tour-lit");
-    if (best || tries === 40) found.scrollIntoView({ block: "nearest", behavior: still() ? "auto" : "smooth" });
+    found.scrollIntoView({ block: "nearest", behavior: still() ? "auto" : "smooth" });
     this.#stepAside(found);
   }
 

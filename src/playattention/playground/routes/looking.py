@@ -71,10 +71,10 @@ def look(asked: Asked, query: Annotated[LookQuery, Query()]) -> LookAnswer:
             Token(id=id_, text=text, bytes=[*model.tokenizer.decode_bytes([id_])])
             for id_, text in zip(found.ids, trace.labels, strict=True)
         ],
-        loss=_loss(trace),
+        loss=loss_of(trace),
         next=_next(found, trace),
-        values=_values(trace),
-        heads=_heads(trace),
+        values=values_of(trace),
+        heads=heads_of(trace),
         bytes=trace.nbytes,
         milliseconds=took,
     )
@@ -171,7 +171,7 @@ def short(file: str) -> str:
     return path.relative_to(PACKAGE).as_posix() if path.is_relative_to(PACKAGE) else path.name
 
 
-def _loss(trace: Trace) -> float | None:
+def loss_of(trace: Trace) -> float | None:
     """Return the loss that the model returned beside its logits."""
     found = [one for one in trace.values if (one.module, one.name) == ("", "return[1]")]
     return found[-1].tensor.item() if found and found[-1].shape == () else None
@@ -191,7 +191,8 @@ def _next(found: Look, trace: Trace) -> list[Candidate]:
     ]
 
 
-def _values(trace: Trace) -> list[ValueEntry]:
+def values_of(trace: Trace) -> list[ValueEntry]:
+    """Return what is told of each value, in the order in which they came to be."""
     calls: set[int] = set()
     entries = []
     for value in trace.values:
@@ -220,7 +221,8 @@ def _value(value: Value, *, first: bool) -> ValueEntry:
     )
 
 
-def _heads(trace: Trace) -> list[HeadEntry]:
+def heads_of(trace: Trace) -> list[HeadEntry]:
+    """Return which value each head's attention weights are."""
     return [
         HeadEntry(
             layer=layer,

@@ -39,14 +39,14 @@ def lens(asked: Asked, query: Annotated[TopQuery, Query()]) -> Lens:
     """Return what each stage would predict at each position."""
     found = asked.look(query.run, query.step, query.text, query.change)
     _check_size(asked, found)
-    return found.kept(f"lens {query.k}", lambda model: _lens(model, found, query.k))
+    return found.kept(f"lens {query.k}", lambda model: lens_answer(model, found, query.k))
 
 
 @router.get("/losses")
 def losses(asked: Asked, query: Annotated[TopQuery, Query()]) -> LossesAnswer:
     """Return what each prediction of the text cost."""
     found = asked.look(query.run, query.step, query.text, query.change)
-    return found.kept(f"losses {query.k}", lambda model: _losses(model, found, query.k))
+    return found.kept(f"losses {query.k}", lambda model: losses_answer(model, found, query.k))
 
 
 @router.get("/ledger")
@@ -54,7 +54,7 @@ def ledger(asked: Asked, query: Annotated[LedgerQuery, Query()]) -> LedgerAnswer
     """Return one logit as a sum over the parts of the model."""
     found = asked.look(query.run, query.step, query.text, query.change)
     name = f"ledger {query.pos} {query.token}"
-    return found.kept(name, lambda model: _ledger(model, found, query.pos, query.token))
+    return found.kept(name, lambda model: ledger_answer(model, found, query.pos, query.token))
 
 
 @router.get("/roles")
@@ -74,7 +74,8 @@ def _check_size(looks: Looks, found: Look) -> None:
         )
 
 
-def _lens(model: nn.Module, found: Look, k: int) -> Lens:
+def lens_answer(model: nn.Module, found: Look, k: int) -> Lens:
+    """Return what each stage would predict at each position."""
     seen = logit_lens(model, found.idx)
     tokenizer, ids = found.opened.tokenizer, found.ids
     stages = []
@@ -106,7 +107,8 @@ def _top(logs: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
     return best.exp(), ids
 
 
-def _losses(model: nn.Module, found: Look, k: int) -> LossesAnswer:
+def losses_answer(model: nn.Module, found: Look, k: int) -> LossesAnswer:
+    """Return what each prediction of a text cost."""
     targets = found.targets
     if targets is None:  # of a single token, candidates can be told all the same
         targets = torch.full_like(found.idx, IGNORED)
@@ -134,7 +136,10 @@ def _losses(model: nn.Module, found: Look, k: int) -> LossesAnswer:
     return LossesAnswer(mean=None if math.isnan(seen.mean) else seen.mean, positions=entries)
 
 
-def _ledger(model: nn.Module, found: Look, place: int | None, token: int | None) -> LedgerAnswer:
+def ledger_answer(
+    model: nn.Module, found: Look, place: int | None, token: int | None
+) -> LedgerAnswer:
+    """Return one logit as a sum over the parts of the model."""
     place = len(found.ids) - 1 if place is None else place
     if place >= len(found.ids):
         raise UserError(f"pos = {place}: must be 0 to {len(found.ids) - 1}")

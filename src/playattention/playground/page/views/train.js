@@ -54,8 +54,8 @@ async function list() {
   if (!parts) return;
   parts.all = all;
   const own = parts.context.look.run;
-  const other = own.startsWith("untrained:") || all.some(({ name }) => name === own) ? [] : [{ name: own, state: "" }];
-  const buttons = [...all, ...other].map(({ name, state: told }) =>
+  const others = [...new Set([own, parts.context.state.job])].filter((one) => one && !one.startsWith("untrained:") && !all.some(({ name }) => name === one));
+  const buttons = [...all, ...others.map((name) => ({ name, state: "" }))].map(({ name, state: told }) =>
     h("button", { class: "job", type: "button", dataset: { job: name }, onclick: () => state.set({ job: name }) }, h("code", {}, name), " ", h("small", { class: `state state-${told}` }, told)),
   );
   fill(parts.jobs, buttons.length ? [h("span", { class: "field-name" }, "Trainings"), buttons] : null);
