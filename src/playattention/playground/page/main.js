@@ -10,6 +10,7 @@ import { openNumber, within } from "./selection.js";
 import * as state from "./state.js";
 import { onTheme, startTheme } from "./theme.js";
 import { Tokens } from "./tokens.js";
+import { addTour } from "./tour.js";
 import { VIEWS } from "./views/index.js";
 
 /** The page's parts, made once. */
@@ -30,6 +31,7 @@ class Page {
     });
     this.hovers = new Set();
     document.getElementById("header").append(this.tokens.element);
+    addTour(document.querySelector(".header-top"), VIEWS);
     this.arithmetic = new Arithmetic(document.getElementById("arithmetic"));
     document.getElementById("skip").addEventListener("click", (event) => {
       event.preventDefault(); // the part after # is the page's state

@@ -28,4 +28,6 @@ import positions from "./positions.js";
  */
 
 /** @type {View[]} */
-export const VIEWS = [flow, heads, positions];
+import generate from "./generate.js";
+import train from "./train.js";
+export const VIEWS = [flow, heads, positions, generate, train];
