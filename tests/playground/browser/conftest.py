@@ -111,7 +111,9 @@ def contexts(chromium: Browser, address: str) -> Iterator[Callable[..., BrowserC
 
 
 @pytest.fixture
-def visit(contexts: Callable[..., BrowserContext], address: str) -> Iterator[Callable[..., Visitor]]:
+def visit(
+    contexts: Callable[..., BrowserContext], address: str
+) -> Iterator[Callable[..., Visitor]]:
     """Come to the page in a tab of one's own; `alone`: as somebody who never was here.
 
     At the end nobody's console may have said a word of trouble, and nothing may have been asked

@@ -111,9 +111,7 @@ def near(
 ) -> bool:
     """Tell whether a colour lies between two others, or close to them."""
     ranges = ((min(pair) - within, max(pair) + within) for pair in zip(one, other, strict=True))
-    return all(
-        low <= part <= high for part, (low, high) in zip(colour[:3], ranges, strict=True)
-    )
+    return all(low <= part <= high for part, (low, high) in zip(colour[:3], ranges, strict=True))
 
 
 PIXEL = """

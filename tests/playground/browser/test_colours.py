@@ -93,7 +93,9 @@ def test_the_tokens_have_the_colours_of_a_heads_weights(
     visit: Visit, truth: Truth, scheme: Any
 ) -> None:
     pos = 9
-    one = visit(color_scheme=scheme).open(view="heads", run=RUN, text=TEXT, layer=0, head=1, pos=pos)
+    one = visit(color_scheme=scheme).open(
+        view="heads", run=RUN, text=TEXT, layer=0, head=1, pos=pos
+    )
     legend = Legend.of(one, ".heads-one .legend")
     for place in range(len(truth.ids)):
         number = float(truth.maps[0, 1, pos, place])

@@ -19,7 +19,9 @@ every_view = pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.id)
 
 def test_every_view_of_the_page_is_tried_here(visit: Visit) -> None:
     one = visit().open()
-    ids = one.page.evaluate("async () => (await import('/views/index.js')).VIEWS.map(({ id }) => id)")
+    ids = one.page.evaluate(
+        "async () => (await import('/views/index.js')).VIEWS.map(({ id }) => id)"
+    )
     assert ids == [view.id for view in VIEWS]
 
 

@@ -85,7 +85,9 @@ def test_the_cells_of_the_flow_are_the_models(visit: Visit, truth: Truth) -> Non
 def test_the_cells_of_a_heads_map_are_the_models(visit: Visit, truth: Truth) -> None:
     drawn = random.Random(3)
     one = visit().open(view="heads", run=RUN, text=TEXT, layer=1, head=1)
-    through_cells(Grid(one, ".heads-one .heatmap"), truth, "blocks.1.attention.heads.1:weights:0", (0,), drawn)
+    through_cells(
+        Grid(one, ".heads-one .heatmap"), truth, "blocks.1.attention.heads.1:weights:0", (0,), drawn
+    )
 
 
 def through_cells(
@@ -115,7 +117,9 @@ def test_the_small_maps_are_the_models(visit: Visit, truth: Truth) -> None:
     for _ in range(20):
         layer, head = drawn.randrange(layers), drawn.randrange(heads)
         row, column = drawn.randrange(size), drawn.randrange(size)
-        box = one.page.locator(f".map[data-layer='{layer}'][data-head='{head}'] canvas").bounding_box()
+        box = one.page.locator(
+            f".map[data-layer='{layer}'][data-head='{head}'] canvas"
+        ).bounding_box()
         assert box is not None
         x = box["x"] + box["width"] * (column + 0.5) / size
         one.page.mouse.move(x, box["y"] + box["height"] * (row + 0.5) / size)
@@ -129,13 +133,17 @@ def test_what_each_token_cost_follows_from_the_logits(visit: Visit, truth: Truth
     assert len(rows) == len(truth.ids)
     shares = truth.logits.softmax(-1)
     for position, row in enumerate(rows[:-1]):
-        loss, probability = (float(found.get_attribute("value") or "nan") for found in row.locator("data").all())
+        loss, probability = (
+            float(found.get_attribute("value") or "nan") for found in row.locator("data").all()
+        )
         rank = int(row.locator("td.right").nth(1).inner_text())
         following = truth.ids[position + 1]
         assert loss == pytest.approx(float(truth.losses[position]), rel=1e-5)
         assert loss == pytest.approx(-math.log(probability), rel=1e-6)
         assert rank == 1 + int((shares[position] > shares[position, following]).sum())
-    assert one.number(".positions .section-head") == pytest.approx(float(truth.losses.mean()), rel=1e-5)
+    assert one.number(".positions .section-head") == pytest.approx(
+        float(truth.losses.mean()), rel=1e-5
+    )
 
 
 def test_the_ledger_adds_up_to_the_models_logit(visit: Visit, truth: Truth) -> None:
@@ -144,7 +152,9 @@ def test_the_ledger_adds_up_to_the_models_logit(visit: Visit, truth: Truth) -> N
         one.go(pos=pos)
         if one.page.get_by_role("button", name="all ").count():
             one.page.get_by_role("button", name="all ").first.click()
-        table = [as_row.locator("data").first for as_row in one.page.locator(".ledger-table tr").all()]
+        table = [
+            as_row.locator("data").first for as_row in one.page.locator(".ledger-table tr").all()
+        ]
         *parts, total = (float(found.get_attribute("value") or "nan") for found in table)
         own = truth.logits[pos].max()
         assert total == pytest.approx(float(own), rel=1e-6)
@@ -155,7 +165,9 @@ def test_the_logit_lens_is_the_streams_own(visit: Visit, truth: Truth) -> None:
     """Each stage of the stream through the final norm and the head, worked out here."""
     one = visit().open(view="positions", run=RUN, text=TEXT)
     grid = Grid(one, ".lens .heatmap").reach()
-    stages = [truth.value(title)[0] for title in (":embedded", "blocks.0:return", "blocks.1:return")]
+    stages = [
+        truth.value(title)[0] for title in (":embedded", "blocks.0:return", "blocks.1:return")
+    ]
     model = truth.run.model
     norm, head = (model.get_submodule(name) for name in ("final_norm", "head"))
     drawn = random.Random(5)
@@ -167,4 +179,6 @@ def test_the_logit_lens_is_the_streams_own(visit: Visit, truth: Truth) -> None:
         told = one.numbers(".lens .readout")
         assert told[0] == pytest.approx(float(scores.softmax(-1).max()), rel=1e-4)
         if column + 1 < len(truth.ids):
-            assert told[1] == pytest.approx(float(scores.softmax(-1)[truth.ids[column + 1]]), rel=1e-4)
+            assert told[1] == pytest.approx(
+                float(scores.softmax(-1)[truth.ids[column + 1]]), rel=1e-4
+            )

@@ -47,7 +47,10 @@ class Truth:
         sizes = self.run.config.model
         rows = [
             torch.stack(
-                [self.value(f"blocks.{l}.attention.heads.{h}:weights")[0] for h in range(sizes.n_head)]
+                [
+                    self.value(f"blocks.{l}.attention.heads.{h}:weights")[0]
+                    for h in range(sizes.n_head)
+                ]
             )
             for l in range(sizes.n_layer)  # noqa: E741
         ]

@@ -28,7 +28,12 @@ class Shown:
 
 VIEWS = (
     Shown("flow", frozenset({"layer", "head"})),
-    Shown("heads", frozenset({"layer", "head", "pos"}), points_at=".heads-one .heatmap-grid canvas", tells_in=".heads-one .readout"),
+    Shown(
+        "heads",
+        frozenset({"layer", "head", "pos"}),
+        points_at=".heads-one .heatmap-grid canvas",
+        tells_in=".heads-one .readout",
+    ),
     Shown("positions", frozenset({"pos"})),
     Shown("generate", frozenset(), start={"drawn": 3}),
     Shown("train", frozenset({"layer", "head"})),

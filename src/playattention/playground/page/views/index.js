@@ -1,8 +1,13 @@
 /** The views, in the order of their tabs. A view is a file and a line here. */
 
+import backward from "./backward.js";
 import flow from "./flow.js";
+import generate from "./generate.js";
 import heads from "./heads.js";
+import overTraining from "./over_training.js";
 import positions from "./positions.js";
+import train from "./train.js";
+import whatIf from "./what_if.js";
 
 /**
  * @typedef {Object} View
@@ -28,6 +33,4 @@ import positions from "./positions.js";
  */
 
 /** @type {View[]} */
-import generate from "./generate.js";
-import train from "./train.js";
-export const VIEWS = [flow, heads, positions, generate, train];
+export const VIEWS = [flow, heads, positions, overTraining, whatIf, backward, generate, train];
