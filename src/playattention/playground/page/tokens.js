@@ -89,15 +89,17 @@ function button(token, place) {
       type: "button",
       dataset: { pos: place, id: token.id },
       title: `position ${place}: ${JSON.stringify(token.text)}, id ${token.id}`,
-      "aria-label": `position ${place}, ${spoken(token)}, id ${token.id}`,
+      "aria-label": `${word} ${token.id}, ${spoken(token)}position ${place}`,
     },
     h("span", { class: "token-text" }, word),
+    " ",
     h("span", { class: "token-id" }, token.id),
   );
 }
 
 function spoken({ text }) {
-  return { " ": "blank", "\n": "line end" }[text] ?? text;
+  const word = { " ": "blank", "\n": "line end" }[text];
+  return word ? `${word}, ` : "";
 }
 
 function same(tokens, others) {

@@ -10,6 +10,7 @@ export class Maps {
   #key = "";
   #buttons = [];
   #shown = null;
+  #drawn = []; // the numbers and the colours that the pictures have
   #told;
 
   /**
@@ -38,7 +39,9 @@ export class Maps {
   show(shown, chosen) {
     const { layers, heads, rows, columns } = shown;
     const key = [layers, heads, rows, columns].join();
-    const redraw = this.#key !== key || this.#shown.mapOf(0, 0).buffer !== shown.mapOf(0, 0).buffer || this.#shown.scale.pixels !== shown.scale.pixels;
+    const drawn = [shown.mapOf(0, 0).buffer, shown.scale.pixels];
+    const redraw = this.#key !== key || drawn.some((one, at) => one !== this.#drawn[at]);
+    this.#drawn = drawn;
     if (this.#key !== key) this.#build(shown);
     this.#key = key;
     this.#shown = shown;
