@@ -95,7 +95,9 @@ def test_2_open_a_weight_and_see_all_products_of_its_score(one: Visitor, truth: 
         one.tab_to_button(f"show all {size} terms").press("Enter")
     rows = one.page.locator("#arithmetic table.terms tbody tr")
     assert rows.count() == size
-    products = [float(row.locator("td.right data").last.get_attribute("value") or 0) for row in rows.all()]
+    products = [
+        float(row.locator("td.right data").last.get_attribute("value") or 0) for row in rows.all()
+    ]
     own = float(truth.value(f"blocks.{layer}.attention.heads.{head}:scores")[0, 9, 8])
     assert sum(products) == pytest.approx(own, rel=1e-5)
 
@@ -138,7 +140,9 @@ def test_6_start_a_training_and_stop_it(one: Visitor, grown: Path) -> None:
     one.tab_to_button("^Start training").press("Enter")
     running = f"() => /is running/.test(document.querySelector('.watch h2')?.innerText ?? '') && location.hash.includes('{name}')"
     one.page.wait_for_function(running, timeout=60_000)
-    one.page.wait_for_function("() => document.querySelector('.watch progress').value > 0", timeout=60_000)
+    one.page.wait_for_function(
+        "() => document.querySelector('.watch progress').value > 0", timeout=60_000
+    )
     one.tab_to_button("^Stop").press("Enter")
     stopped = "() => /has stopped/.test(document.querySelector('.watch h2').innerText)"
     one.page.wait_for_function(stopped, timeout=60_000)
