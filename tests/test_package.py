@@ -24,7 +24,7 @@ def test_importing_the_package_imports_nothing_heavy():
 
 @pytest.mark.parametrize("name", PUBLIC)
 def test_every_public_name_loads_the_thing_of_that_name(name: str):
-    assert getattr(playattention, name).__name__ == name
+    assert getattr(playattention, name).__name__.rpartition(".")[2] == name
 
 
 def test_type_checkers_see_the_same_names_and_things():

@@ -14,6 +14,7 @@ from playattention.commands.generate import Generate
 from playattention.commands.import_weights import ImportWeights
 from playattention.commands.ladder import Ladder
 from playattention.commands.train import Train
+from playattention.commands.xray import Xray
 from playattention.config import GPT2Config
 from playattention.models import pretrained
 
@@ -40,7 +41,7 @@ def test_every_command_of_the_readme_is_understood(
     def run(self: object) -> None:
         started.append(self)
 
-    for command_class in (Train, Generate, Eval, ImportWeights, Export, Ladder):
+    for command_class in (Train, Generate, Eval, ImportWeights, Export, Ladder, Xray):
         monkeypatch.setattr(command_class, "run", run)
     # Weights that are not at hand: only their sizes are asked for before training.
     monkeypatch.setattr(pretrained, "read_config", GPT2Config.preset)
@@ -58,7 +59,8 @@ def test_every_command_of_the_readme_is_understood(
 
 def test_every_option_that_the_readme_names_exists(capsys: pytest.CaptureFixture[str]) -> None:
     named = set(re.findall(r"`(--[a-z][\w.-]*)", README))
-    for words in (["train", "gpt", "--help"], ["plan", "gpt2", "--help"], ["gpu", "--help"]):
+    for name in ("train gpt", "plan gpt2", "gpu", "xray"):
+        words = [*name.split(), "--help"]
         with pytest.raises(SystemExit):
             cli.main(words)
     known = set(re.findall(r"--[a-z][\w.-]*", capsys.readouterr().out))
@@ -89,12 +91,14 @@ def test_the_file_tree_of_the_readme_is_the_tree() -> None:
         if path not in named
         and not path.name.startswith("__")
         and path.parent
-        not in named - {package, package / "models", package / "data", package / "training"}
+        not in named - {package / folder for folder in ("", "models", "data", "training", "xray")}
     }
     assert missing == set()
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "benchmarks/README.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "benchmarks/README.md", "docs/xray.md"]
+)
 def test_every_file_that_a_page_points_to_exists(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     links = re.findall(r"\]\(([^)#:]+)\)", text) + re.findall(r'src="([^":]+)"', text)

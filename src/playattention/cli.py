@@ -30,6 +30,7 @@ playattention {__version__}: train a Transformer, look inside, change things and
   playattention play [RUN]       the playground page: train, look inside, change things and see
   playattention generate RUN     let a trained model write
   playattention eval RUN         measure what a model has learnt
+  playattention xray RUN TEXT    watch a model's own lines run, with their numbers
   playattention import gpt2      make a run of GPT-2 as it was released
   playattention export RUN       write a run as Hugging Face's transformers reads it
   playattention data NAME        put a data set in place and say what is in it
@@ -150,7 +151,7 @@ def _parse(
     if left_over:
         with contextlib.redirect_stdout(told), contextlib.suppress(SystemExit):
             tyro.cli(kind, args=["--help"], **settings)
-        options = dict.fromkeys(re.findall(r"--[a-z][\w.-]*", told.getvalue()))
+        options = dict.fromkeys(re.findall(r"--[a-z][\w-]*(?:\.[\w-]+)*", told.getvalue()))
         raise unknown(f"option of {name}", left_over[0], options)
     found: Command = command
     return found

@@ -87,8 +87,8 @@ def test_an_untrained_model_takes_its_first_step(client):
     ("params", "status", "word"),
     [
         ({"name": "blocks.9.weight", "index": "0"}, 404, "unknown weight"),
-        ({"name": WEIGHT, "index": "0"}, 400, "must be in"),
-        ({"name": WEIGHT, "index": "0,99"}, 400, "must be in"),
+        ({"name": WEIGHT, "index": "0"}, 400, "must be one cell of (12, 12)"),
+        ({"name": WEIGHT, "index": "0,99"}, 400, "up to 11,11"),
     ],
 )
 def test_a_step_of_no_weight_is_told(params, status, word, client):

@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from playattention.playground.opened import MissingError
+from playattention.playground.routes.looking import opened
 from playattention.training.run import load_run
 from playattention.xray.attention import weights_of
+from playattention.xray.explain import explain_value
 from playattention.xray.watch import watch
 from playattention.xray.whatif import ablate_heads
 from tests.playground.conftest import HEADS, array, found, seen, told
@@ -210,16 +213,30 @@ def test_as_many_operands_are_told_as_were_asked_for(client, run):
     assert explained["total"] == 12
 
 
-def test_an_operand_without_a_name_is_opened(client):
-    params = {"run": "small-gpt", "text": TEXT, "module": "", "name": "loss", "index": ""}
-    whole = found(client.get("/api/explain", params=params))
-    inner = [n for n, one in enumerate(whole["operands"]) if one["kind"] == "expression"]
-    if inner:
-        opened = found(client.get("/api/explain", params={**params, "operand": str(inner[0])}))
-        assert opened["number"] == whole["operands"][inner[0]]["number"]
-    assert "can't be opened" in told(
-        client.get("/api/explain", params={**params, "operand": "9999"}), 404
-    )
+class Unnamed(torch.nn.Module):
+    """A learner's model with a step that has no name."""
+
+    def forward(self, idx):
+        """Return something of each token."""
+        made = torch.relu(idx * 2.0 - 3)
+        return made
+
+
+def test_an_operand_without_a_name_is_opened():
+    trace = watch(Unnamed(), torch.tensor([[3, 1]]))
+    explanation = explain_value(trace, trace.one("", "made"), [0, 0])
+    [number] = [n for n, one in enumerate(explanation.operands) if one.further is not None]
+    inner = opened(explanation, number)
+    assert inner.result == 3.0
+    assert [one.number for one in inner.operands][-1] == 3
+    with pytest.raises(MissingError, match=f"allowed: {number}"):
+        opened(explanation, 99)
+
+
+def test_an_operand_that_has_a_name_is_not_opened(client):
+    params = {"run": "small-gpt", "text": TEXT, "module": "", "name": "embedded", "index": "0,0,0"}
+    answer = client.get("/api/explain", params={**params, "operand": "0"})
+    assert "allowed: none of them" in told(answer, 404)
 
 
 def test_infinite_numbers_are_explained_as_text(client, run):

@@ -52,8 +52,10 @@ def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def press_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+def press_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     """Let a real signal reach this process while it does these steps, once for each."""
+    # A shell that starts tests in the background lets them ignore Ctrl-C.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def at(*steps: int, number: int = signal.SIGINT, times: int = 1) -> None:
         update, waiting = Trainer.update, set(steps)
@@ -67,7 +69,8 @@ def press_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
         monkeypatch.setattr(Trainer, "update", interrupted)
 
-    return at
+    yield at
+    signal.signal(signal.SIGINT, before)
 
 
 def checkpoint_files(folder: Path) -> dict[str, bytes]:

@@ -77,6 +77,8 @@ class Guard:
 
         try:
             headers = Headers(scope=scope)
+            if "\0" in scope["path"]:  # no file has such a name, and not every server asks first
+                raise RefusedError(404, "path: must not have a zero in it")
             self._check_origin(scope, headers)
             if self._brings_token(scope):
                 await _redirect(secured, _cookie(scope), str(self.token))

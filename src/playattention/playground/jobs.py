@@ -6,14 +6,13 @@ a time: a lock file lets one start after the other, also of two servers.
 Does not know settings: see `settings.py`.
 """
 
-import json
 import os
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,39 +24,28 @@ from playattention.config import RunConfig
 from playattention.data.fineweb_edu import cores
 from playattention.errors import UserError
 from playattention.playground.opened import MissingError
+from playattention.playground.records import (
+    FOLDER,
+    Record,
+    last_step,
+    lines_of,
+    log_of,
+    names,
+    read,
+    write,
+)
 from playattention.playground.settings import config_for, words_for
 from playattention.training.checkpoint import saved_steps
-from playattention.training.report import Row, read_log
 from playattention.training.run import LOGS, read_config, read_facts
 
-FOLDER = LOGS / ".jobs"
 COMMAND = (sys.executable, "-m", "playattention")
 NICENESS = 10
 PATIENCE = 10
 """Seconds to wait for another start to be through."""
-SHOWN_LINES = 12
-LOG_TAIL = 20_000
-"""Bytes of a log that its last lines are looked for in."""
 
 
 class BusyError(UserError):
     """Another training is running."""
-
-
-@dataclass(frozen=True)
-class Record:
-    """What is written down about a training."""
-
-    name: str
-    recipe: str
-    planned: int
-    started: str
-    """When, ISO 8601."""
-    pid: int
-    created: float
-    """When the process began, by the system's clock: another may get its number later."""
-    stopping: bool = False
-    """Whether it was asked to stop."""
 
 
 @dataclass(frozen=True)
@@ -129,21 +117,21 @@ class Jobs:
             MissingError: If there is no such training.
             UserError: If it does not run.
         """
-        record = _read(name)
+        record = read(name)
         if record is None:
             raise MissingError(f"training '{name}': was not started from here")
         process = self._process(record)
         if process is None:
             raise UserError(f"training '{name}': does not run")
         if not record.stopping:  # a second signal would not wait for the step
-            _write(replace(record, stopping=True))
+            write(replace(record, stopping=True))
             with suppress(psutil.NoSuchProcess):
                 process.terminate()
         return self.state(name)
 
     def all(self) -> list[State]:
         """Return the trainings that were started from a page, the newest first."""
-        records = [record for record in map(_read, _names()) if record is not None]
+        records = [record for record in map(read, names()) if record is not None]
         newest = sorted(records, key=_started, reverse=True)
         return [self._state(record) for record in newest]
 
@@ -153,7 +141,7 @@ class Jobs:
         Raises:
             MissingError: If there is no such run.
         """
-        record = _read(name)
+        record = read(name)
         return self._of_run(_folder(name)) if record is None else self._state(record)
 
     @contextmanager
@@ -166,7 +154,7 @@ class Jobs:
         FOLDER.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(FOLDER / "start.lock", timeout=PATIENCE):
-                for record in map(_read, _names()):
+                for record in map(read, names()):
                     if record is not None and self._process(record) is not None:
                         raise BusyError(
                             f"training '{record.name}' runs; stop it first, or wait for its end"
@@ -178,7 +166,7 @@ class Jobs:
     def _spawn(self, name: str, recipe: str, planned: int, words: list[str]) -> State:
         line = [*COMMAND, *words]
         new_group = 0x200 if os.name == "nt" else 0  # CREATE_NEW_PROCESS_GROUP
-        with _log(name).open("wb") as log:
+        with log_of(name).open("wb") as log:
             child = subprocess.Popen(
                 line,
                 stdin=subprocess.DEVNULL,
@@ -197,7 +185,7 @@ class Jobs:
             process.nice(NICENESS if os.name != "nt" else 0x4000)  # BELOW_NORMAL_PRIORITY_CLASS
         started = datetime.now(UTC).isoformat(timespec="seconds")
         record = Record(name, recipe, planned, started, child.pid, created)
-        _write(record)
+        write(record)
         return self._state(record)
 
     def _process(self, record: Record) -> psutil.Process | None:
@@ -233,34 +221,6 @@ class Jobs:
         return State(folder.name, config.model.name, state, step, planned, started, None)
 
 
-def rows_of(name: str) -> list[Row]:
-    """Return the log of a run as far as it is written."""
-    return read_log(LOGS / name)
-
-
-def last_step(folder: Path) -> int:
-    """Return how many steps a run has logged, from the end of its log alone."""
-    for line in reversed(_tail(folder / "log.csv")[:-1]):  # what comes after the last line end: cut
-        number = line.partition(",")[0]
-        if number.isdecimal():
-            return int(number)
-    return 0
-
-
-def lines_of(name: str) -> list[str]:
-    """Return the last lines that a training printed."""
-    return [line for line in _tail(_log(name)) if line.strip()][-SHOWN_LINES:]
-
-
-def _tail(path: Path) -> list[str]:
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - LOG_TAIL))
-            return file.read().decode(errors="replace").split("\n")
-    except OSError:
-        return []
-
-
 def _ended(record: Record, folder: Path) -> tuple[str, str | None]:
     """Return how a training that does not run ended, and what went wrong."""
     if max(saved_steps(folder), default=0) >= record.planned:
@@ -290,28 +250,5 @@ def _planned(folder: Path, config: RunConfig) -> int:
     return config.steps(read_facts(folder).train_tokens)
 
 
-def _names() -> list[str]:
-    return [path.stem for path in FOLDER.glob("*.json")]
-
-
-def _log(name: str) -> Path:
-    return FOLDER / f"{name}.log"
-
-
 def _started(record: Record) -> str:
     return record.started
-
-
-def _read(name: str) -> Record | None:
-    """Return what is written down about a training; None: nothing, or it is damaged."""
-    try:
-        return Record(**json.loads((FOLDER / f"{name}.json").read_bytes()))
-    except (OSError, ValueError, TypeError):
-        return None
-
-
-def _write(record: Record) -> None:
-    path = FOLDER / f"{record.name}.json"
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(asdict(record)), encoding="utf-8")
-    partial.replace(path)

@@ -82,14 +82,20 @@ class Looks:
             if key in self._looks:
                 self._looks.move_to_end(key)
                 return self._looks[key]
-        made = Look(self, known, self._open(known, chosen), text, changes)
+        made = Look(self, key, self._open(known, chosen), text, changes)
         with self._lock:
             self._looks.setdefault(key, made)
             return self._looks[key]
 
-    def trim(self) -> None:
-        """Forget the looks and models that were asked for longest ago, where they are too many."""
+    def trim(self, used: "Look | None" = None) -> None:
+        """Forget the looks and models that were used longest ago, where they are too many.
+
+        Args:
+            used: A look that was just used.
+        """
         with self._lock:
+            if used is not None and self._looks.get(used.key) is used:
+                self._looks.move_to_end(used.key)
             _trim(self._looks, self.limit)
             _trim(self._opened, self.limit)
 
@@ -123,8 +129,8 @@ class Look:
 
     Args:
         looks: Where it is kept.
-        known: The run.
-        opened: Its model.
+        key: Under what.
+        opened: The model.
         text: As in `Looks.look`.
         changes: As in `Looks.look`.
 
@@ -132,11 +138,9 @@ class Look:
         UserError: If the text does not fit the model.
     """
 
-    def __init__(
-        self, looks: Looks, known: Known, opened: Opened, text: str, changes: Changes
-    ) -> None:
+    def __init__(self, looks: Looks, key: Key, opened: Opened, text: str, changes: Changes) -> None:
         self.looks = looks
-        self.known = known
+        self.key = key
         self.opened = opened
         self.changes = changes
         ids = encoded(opened, text)
@@ -144,6 +148,8 @@ class Look:
         if len(ids) > most:
             raise UserError(f"text = {len(ids)} tokens: the model takes seq_size = {most} at most")
         self.idx = changes.tokens(torch.tensor([ids]))
+        self.nbytes = 0
+        """Memory of what is kept."""
         self._kept: dict[str, object] = {}
 
     @property
@@ -160,16 +166,6 @@ class Look:
         end = torch.tensor([[IGNORED]])
         return torch.cat([self.idx[:, 1:], end], dim=1)
 
-    @property
-    def nbytes(self) -> int:
-        """Memory of what is kept."""
-        trace, back = self._kept.get("trace"), self._kept.get("backward")
-        total = trace.nbytes if isinstance(trace, Trace) else 0
-        if isinstance(back, Backward):
-            found = (*back.gradients.values(), *back.of_values.values())
-            total += back.trace.nbytes + sum(one.nbytes for one in found if one is not None)
-        return total
-
     def has(self, name: str) -> bool:
         """Tell whether something was computed."""
         return name in self._kept
@@ -183,7 +179,7 @@ class Look:
         """
         if name not in self._kept:
             self.looks.alone.do(lambda: self._make(name, make))
-            self.looks.trim()
+            self.looks.trim(self)
         result: Result = self._kept[name]  # type: ignore[assignment]  # of the same `make`
         return result
 
@@ -228,6 +224,15 @@ class Look:
             model = self.opened.model
             with self.changes.made(model, self.idx):
                 self._kept[name] = make(model)
+            self.nbytes = self._size()  # once, as it takes a look at every value
+
+    def _size(self) -> int:
+        trace, back = self._kept.get("trace"), self._kept.get("backward")
+        total = trace.nbytes if isinstance(trace, Trace) else 0
+        if isinstance(back, Backward):
+            found = (*back.gradients.values(), *back.of_values.values())
+            total += back.trace.nbytes + sum(one.nbytes for one in found if one is not None)
+        return total
 
 
 def value_of(trace: Trace, module: str, name: str, occurrence: int = -1) -> Value:

@@ -148,6 +148,7 @@ def adamw_step(
     config: TrainConfig | None = None,
     *,
     names: Iterable[str] | None = None,
+    place: tuple[int, ...] = (),
     rate: float | None = None,
     moments: Mapping[str, Moments] | None = None,
 ) -> AdamWStep:
@@ -161,6 +162,7 @@ def adamw_step(
             the GPT recipe.
         names: Weights to spell out, in some twelve tensors of the size of each; default: all. The
             gradients of all count for the clipping.
+        place: Which row of each to spell out, as whole weights may be large; default: all rows.
         rate: Learning rate; default: that of the step in a schedule over `config.steps`.
         moments: What is remembered of earlier gradients, by name; default: none, the first step.
 
@@ -185,10 +187,9 @@ def adamw_step(
         if name in own:
             weight = weights[name]
             decay = group_of[id(weight)]["weight_decay"]
-            before = moments.get(name)
-            step.updates[name] = _update(
-                step, name, weight.detach(), own[name], decay=decay, before=before
-            )
+            row, gradient = weight.detach()[place], own[name][place]
+            before = _row(moments.get(name), place)
+            step.updates[name] = _update(step, name, row, gradient, decay=decay, before=before)
     return step
 
 
@@ -245,6 +246,12 @@ def due(run: Path, config: RunConfig, step: int) -> tuple[float, dict[str, Momen
     }
     tokens = 0 if config.train.epochs is None else read_facts(run).train_tokens
     return learning_rate(step, config.steps(tokens), config.train), moments
+
+
+def _row(moments: Moments | None, place: tuple[int, ...]) -> Moments | None:
+    if moments is None:
+        return None
+    return Moments(moments.first[place], moments.second[place], moments.step)
 
 
 def _update(

@@ -35,9 +35,6 @@ from playattention.xray.watch import watch
 
 router = group("learning")
 
-COPIES = 14
-"""Tensors of a weight's size that its step is spelled out in, its moments included."""
-
 
 @router.get("/backward")
 def backward(asked: Asked, query: Annotated[LookQuery, Query()]) -> BackwardAnswer:
@@ -91,13 +88,16 @@ def adamw(asked: Asked, query: Annotated[WeightQuery, Query()]) -> AdamWAnswer:
     back = found.backward
     if query.name not in back.gradients:
         raise MissingError(str(unknown("weight", query.name, back.gradients)))
-    size = COPIES * back.trace.weights[query.name].nbytes
-    if size > asked.limit:
-        raise UserError(f"{query.name}: its step takes {size:,} bytes; allowed: {asked.limit:,.0f}")
     index = numbers(query.index)
-    step = asked.alone.do(lambda: _step(found, query.name))
-    lines = [_line(line) for line in step.spelled(query.name, *index).splitlines()]
-    update = step[query.name]
+    gradient = back.gradients[query.name]
+    if gradient is None:
+        raise MissingError(f"{query.name}: has no gradient, so it takes no step")
+    if len(index) != gradient.dim():
+        raise UserError(f"index = {query.index}: must be one cell of {tuple(gradient.shape)}")
+    part_of(gradient, index, query.name)
+    step = asked.alone.do(lambda: _step(found, query.name, tuple(index[:-1])))
+    update, cell = step[query.name], tuple(index[-1:])
+    lines = [_line(line) for line in step.spelled(query.name, *cell).splitlines()]
     return AdamWAnswer(
         name=query.name,
         index=index,
@@ -109,7 +109,7 @@ def adamw(asked: Asked, query: Annotated[WeightQuery, Query()]) -> AdamWAnswer:
         factor=step.factor,
         decay=update.decay,
         numbers={
-            name: tensor[tuple(index)].item()
+            name: tensor[cell].item()
             for name, tensor in vars(update).items()
             if isinstance(tensor, torch.Tensor)
         },
@@ -179,13 +179,16 @@ def _value_at(found: Look, query: AcrossQuery) -> torch.Tensor:
     return found.kept(name, make)
 
 
-def _step(found: Look, name: str) -> AdamWStep:
+def _step(found: Look, name: str, row: tuple[int, ...]) -> AdamWStep:
+    """Return the step of one row of a weight."""
     config, opened = found.opened.config, found.opened
     rate, moments = learning_rate(0, config.train.steps, config.train), dict[str, Moments]()
     if opened.path is not None:
         rate, moments = due(opened.path, config, opened.step)
     back = found.backward
-    return adamw_step(opened.model, back, config.train, names=[name], rate=rate, moments=moments)
+    return adamw_step(
+        opened.model, back, config.train, names=[name], place=row, rate=rate, moments=moments
+    )
 
 
 def _line(line: str) -> AdamWLine:

@@ -3,13 +3,13 @@
 import re
 import time
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 from fastapi import Query, Response
 
-import playattention
 from playattention.errors import UserError, unknown
 from playattention.playground.answers import (
     Candidate,
@@ -46,7 +46,7 @@ from playattention.xray.values import Value
 
 router = group("looking")
 
-PACKAGE = Path(playattention.__file__).parent
+PACKAGE = Path(__file__).parents[2]
 MOST_NEXT = 5
 
 
@@ -57,18 +57,18 @@ def look(asked: Asked, query: Annotated[LookQuery, Query()]) -> LookAnswer:
     began, new = time.perf_counter(), not found.has("trace")
     trace = found.trace
     took = 1000 * (time.perf_counter() - began) if new else 0.0
-    opened = found.opened
+    model = found.opened
     return LookAnswer(
-        run=opened.name,
-        model=opened.config.model.name,
-        step=opened.step,
-        steps=[*found.known.steps],
-        text=opened.tokenizer.decode(found.ids),
+        run=model.name,
+        model=model.config.model.name,
+        step=model.step,
+        steps=[*asked.shelf.find(model.name).steps],
+        text=model.tokenizer.decode(found.ids),
         change=found.changes.text,
-        sizes=sizes_of(opened.config.model),
-        seq_size=opened.config.model.seq_size,
+        sizes=sizes_of(model.config.model),
+        seq_size=model.config.model.seq_size,
         tokens=[
-            Token(id=id_, text=text, bytes=[*opened.tokenizer.decode_bytes([id_])])
+            Token(id=id_, text=text, bytes=[*model.tokenizer.decode_bytes([id_])])
             for id_, text in zip(found.ids, trace.labels, strict=True)
         ],
         loss=_loss(trace),
@@ -135,7 +135,7 @@ def explain(asked: Asked, query: Annotated[ExplainQuery, Query()]) -> Explanatio
     value = found.value(query.module, query.name, query.occurrence)
     explanation = explain_value(found.trace, value, numbers(query.index))
     for number in numbers(query.operand):
-        explanation = _opened(explanation, number)
+        explanation = opened(explanation, number)
     told = replace(explanation, operands=explanation.operands[: query.count]).as_dict()
     facts: dict[str, Any] = {
         name: fact[: query.count] if isinstance(fact, list) else fact
@@ -164,6 +164,7 @@ def source(asked: Asked, query: Annotated[SourceQuery, Query()]) -> Source:
     )
 
 
+@cache
 def short(file: str) -> str:
     """Return how a source file is called: below the package, else by its name alone."""
     path = Path(file)
@@ -233,8 +234,16 @@ def _heads(trace: Trace) -> list[HeadEntry]:
     ]
 
 
-def _opened(explanation: Explanation, number: int) -> Explanation:
-    """Return where an operand comes from that has no name of its own."""
+def opened(explanation: Explanation, number: int) -> Explanation:
+    """Return where an operand comes from that has no name of its own.
+
+    Args:
+        explanation: What it is an operand of.
+        number: Which of them, from 0.
+
+    Raises:
+        MissingError: If it has a name, or there is none.
+    """
     operands = explanation.operands
     found = operands[number].explanation if number < len(operands) else None
     if found is None:

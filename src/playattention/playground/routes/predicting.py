@@ -9,8 +9,8 @@ from fastapi import Query
 from torch import nn
 
 from playattention.errors import UserError
-from playattention.playground.answers import (
-    Candidate,
+from playattention.playground.answers import Candidate, TokenText
+from playattention.playground.answers_predicting import (
     LedgerAnswer,
     LedgerEntry,
     Lens,
@@ -19,7 +19,6 @@ from playattention.playground.answers import (
     LossesAnswer,
     RoleEntry,
     Roles,
-    TokenText,
     TrueNext,
 )
 from playattention.playground.looks import Look, Looks

@@ -14,7 +14,7 @@ from playattention.playground.answers_training import (
     RecipeEntry,
     Sample,
 )
-from playattention.playground.jobs import lines_of, rows_of
+from playattention.playground.records import lines_of
 from playattention.playground.requests import (
     JobBody,
     JobName,
@@ -25,7 +25,7 @@ from playattention.playground.requests import (
 from playattention.playground.routes import AskedJobs, group
 from playattention.playground.settings import recipes
 from playattention.training.checkpoint import saved_steps
-from playattention.training.report import read_samples
+from playattention.training.report import read_log, read_samples
 from playattention.training.run import LOGS, read_facts
 
 router = group("training")
@@ -57,7 +57,7 @@ def jobs(asked: AskedJobs) -> list[Job]:
 def job(asked: AskedJobs, name: JobName, query: Annotated[SinceQuery, Query()]) -> JobDetail:
     """Return how far a training has come; of its log, what is new."""
     state = asked.state(name)  # before the log: what is written later comes with the next answer
-    rows = rows_of(name)
+    rows = read_log(LOGS / name)
     reset = query.since > len(rows)
     return JobDetail(
         **asdict(state),
