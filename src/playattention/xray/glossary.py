@@ -134,14 +134,14 @@ def meaning(value: Value) -> Entry | None:
     Returns:
         The entry; None if there is none.
     """
-    for model in GLOSSARY:
-        found = key(value, GLOSSARY[model])
+    for model, entries in GLOSSARY.items():
+        found = key(value, entries)
         if found is None:
             continue
         place, function, name = found
         released = STATEMENTS[model][place, function][name].splitlines()
         if _plain(value.source) in map(_plain, released):
-            return GLOSSARY[model][found]
+            return entries[found]
     return None
 
 
