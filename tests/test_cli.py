@@ -108,7 +108,7 @@ MISTAKES = {
     "train gtp": r"unknown recipe 'gtp' \(did you mean 'gpt'\?\); allowed: gpt, gpt2",
     "train --train.steps 3": r"train: which recipe\? allowed: gpt, gpt2, or --resume RUN",
     "train gpt --model.n_embed 3": r"unknown option of train gpt '--model.n_embed' \(did you mean "
-    r"'--model.n-embd'\?\); allowed: --help, --run, .*--train.sample-tokens",
+    r"'--model.n-embd'\?\); allowed: --model.n-embd, .* or one of \d+ in all",
     "train gpt --preset gpt2": r"unknown option of train gpt '--preset'.*; allowed: .*",
     "train gpt2 --preset gpt3": r"unknown preset 'gpt3' .*; allowed: gpt2, gpt2-medium, .*",
     "generate a b c": r"unknown option of generate 'c'; allowed: --help, --tokens, .*",

@@ -150,7 +150,7 @@ def _parse(
     if left_over:
         with contextlib.redirect_stdout(told), contextlib.suppress(SystemExit):
             tyro.cli(kind, args=["--help"], **settings)
-        options = dict.fromkeys(re.findall(r"--[a-z][\w.-]*", told.getvalue()))
+        options = dict.fromkeys(re.findall(r"--[a-z][\w-]*(?:\.[\w-]+)*", told.getvalue()))
         raise unknown(f"option of {name}", left_over[0], options)
     found: Command = command
     return found

@@ -9,6 +9,9 @@ from difflib import get_close_matches
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+MOST_CHOICES = 40
+"""Names beyond which only the nearest are told."""
+
 
 class UserError(ValueError):
     """A mistake of the user's; its message is one line that says what is allowed."""
@@ -25,7 +28,12 @@ def unknown(field: str, value: str, choices: Iterable[str]) -> UserError:
     allowed = list(choices)
     near = get_close_matches(value, allowed, n=1)
     hint = f" (did you mean '{near[0]}'?)" if near else ""
-    return UserError(f"unknown {field} {value!r}{hint}; allowed: {', '.join(allowed)}")
+    told = allowed
+    if len(allowed) > MOST_CHOICES:
+        told = get_close_matches(value, allowed, n=6, cutoff=0.2) or allowed[:6]
+    names = ", ".join(name or '""' for name in told)
+    more = f" or one of {len(allowed)} in all" if len(told) < len(allowed) else ""
+    return UserError(f"unknown {field} {value!r}{hint}; allowed: {names}{more}")
 
 
 def one_line(error: ValidationError, settings: type[BaseModel]) -> UserError:

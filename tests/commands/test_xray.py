@@ -1,6 +1,8 @@
 """`playattention xray`: a model's own lines in a terminal."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -141,6 +143,32 @@ def test_mistakes_are_told_in_one_line(run, capsys, words, message):
     err = capsys.readouterr().err
     assert message in err
     assert err.count("\n") == 1
+
+
+def test_what_would_be_ignored_is_told(run, capsys):
+    whole = ["xray", run, "Anna:", "--module", HEAD]
+    assert main([*whole, "--line", "--name", "weights"]) == 2
+    assert main(["xray", run, "Anna:", "--name", "scores", "--explain", "--index", "0,0,0"]) == 2
+    assert "4 values are called so" in capsys.readouterr().err
+    assert main(["xray", run, "A", "--name", "loss"]) == 2
+    assert "a text of one token has no next one" in capsys.readouterr().err
+
+
+def test_every_module_of_a_pattern_has_its_own_numbers(run, capsys):
+    assert main(["xray", run, "Anna:", "--module", "blocks.*.attention.heads.*"]) == 0
+    out = capsys.readouterr().out
+    for value in watched(run, "Anna:").find("blocks.*.attention.heads.*", "query"):
+        assert f"{value.tensor[0, 0, 0]:.4f} {value.tensor[0, 0, 1]:.4f}" in out
+
+
+def test_a_reader_that_leaves_is_no_mistake(run):
+    line = [sys.executable, "-m", "playattention", "xray", run, "Anna:"]
+    ours = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    ours.stdout.read(1)
+    ours.stdout.close()
+    assert ours.stderr.read() == b""
+    assert ours.wait() == 0
+    ours.stderr.close()
 
 
 def test_a_text_that_does_not_fit_is_told(run, capsys):

@@ -1,5 +1,7 @@
 """Models as learners write and change them, watched with no change anywhere else."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -382,6 +384,21 @@ def test_a_file_changed_since_it_was_imported_is_refused(written, tmp_path):
     (tmp_path / "stale.py").write_text("# a line more\n" + CELL, encoding="utf-8")
     with pytest.raises(UserError, match="changed since it was imported"):
         xray.watch(model, torch.tensor([[1]]))
+
+
+def test_a_line_changed_since_it_was_imported_is_refused(written, tmp_path):
+    model = written("stale", CELL).Own()
+    (tmp_path / "stale.py").write_text(CELL.replace("* 2", "* 3"), encoding="utf-8")
+    with pytest.raises(UserError, match="is no longer what ran"):
+        xray.watch(model, torch.tensor([[1]]))
+
+
+def test_a_class_typed_on_the_command_line_is_refused():
+    line = f"{CELL}\nimport torch\nfrom playattention import xray\n"
+    line += "xray.watch(Own(), torch.tensor([[1]]))"
+    done = subprocess.run([sys.executable, "-c", line], capture_output=True, text=True, check=False)
+    if sys.version_info < (3, 13):  # later ones keep what was typed
+        assert "its source can't be read" in done.stderr
 
 
 def test_a_class_without_source_is_refused():

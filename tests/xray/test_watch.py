@@ -119,7 +119,7 @@ def test_a_watch_over_its_limit_is_refused_before_the_model_runs(model, idx):
     needed = xray.memory(model, idx)
     ran = []
     model.register_forward_hook(lambda *_: ran.append(1))
-    with pytest.raises(UserError, match=r"limit = .* MiB; allowed: fewer tokens, fewer modules"):
+    with pytest.raises(UserError, match=r"limit = [\d,]+ bytes: .*; allowed: fewer tokens"):
         xray.watch(model, idx, limit=needed - 1)
     assert len(xray.watch(model, idx, limit=needed)) > 0
     assert ran == [1]
@@ -319,8 +319,43 @@ def test_a_file_that_is_no_trace_is_told(gpt, idx, tmp_path):
     with pytest.raises(UserError, match="missing or damaged"):
         Trace.load(tmp_path / "cut")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(UserError, match="cannot be written"):
+    with pytest.raises(UserError, match="is a folder"):
         xray.watch(gpt, idx).save(tmp_path / "folder")
+    with pytest.raises(UserError, match="there is no folder"):
+        xray.watch(gpt, idx).save(tmp_path / "none" / "file")
+    with pytest.raises(UserError, match="is a folder"):
+        xray.watch(gpt, idx).save("")
+
+
+def test_a_module_without_lines_of_its_own_and_an_argument_are_told(gpt, idx):
+    trace = xray.watch(gpt, idx)
+    with pytest.raises(
+        UserError, match=r"module 'head': torch.*Linear has no"
+    ):
+        trace.find("head")
+    with pytest.raises(UserError, match="has no lines that were watched"):
+        trace.lines("blocks.0.attention_norm")
+    with pytest.raises(UserError, match=r"name = x: forward was given it; it is 'blocks\.0:"):
+        trace.find("blocks.0.attention.heads.0", "x")
+
+
+def test_models_without_lines_or_targets_are_told(gpt, idx):
+    with pytest.raises(UserError, match="all its lines are in torch's own files"):
+        xray.watch(nn.Sequential(nn.Embedding(11, 4)), idx)
+    with pytest.raises(UserError, match="targets: the forward of FeedForward takes none"):
+        xray.watch(gpt.blocks[0].feed_forward, idx, idx)
+    with pytest.raises(UserError, match="must name at least one module"):
+        xray.watch(gpt, idx, modules=[])
+
+
+def test_of_another_librarys_model_its_own_lines_are_shown_and_not_torchs(idx):
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    sizes = GPT2Config(vocab_size=11, n_positions=7, n_embd=12, n_layer=2, n_head=3)
+    theirs = GPT2LMHeadModel(sizes).eval()
+    trace = xray.watch(theirs, idx)
+    assert trace.find(name="position_embeds")
+    assert not [value for value in trace if f"{Path(torch.__file__).parent}" in value.file]
 
 
 def test_weights_changed_since_are_noticed(gpt, idx):

@@ -66,22 +66,29 @@ class Xray:
         trace = self._trace(run, str(device))
         width = 100_000 if self.all else None  # else what the terminal has, 80 in a pipe
         console = Console(highlight=False, markup=False, emoji=False, width=width)
-        look = Look(self.digits, console.width, None if self.all else 24)
+        shades = console.color_system in ("256", "truecolor")
+        look = Look(self.digits, console.width, None if self.all else 24, shades)
         if self.save is not None:
             trace.save(self.save)
             print(f"{self.save}: {len(trace)} values, {self.save.stat().st_size / 2**20:.1f} MiB")
-        if self.line:
-            self._show_line(console, trace, look)
-        elif self.value is not None:
-            self._show_value(console, trace, run.tokenizer, look)
-        elif self.save is None or self.module is not None:
-            self._show_overview(console, trace, look)
+        with console.capture() as captured:  # rich ends the process where a pipe is closed
+            if self.line:
+                self._show_line(console, trace, look)
+            elif self.value is not None:
+                self._show_value(console, trace, run.tokenizer, look)
+            elif self.save is None or self.module is not None:
+                self._show_overview(console, trace, look)
+        print(captured.get(), end="")
 
     def _check(self) -> None:
         if not 0 <= self.digits <= 17:
             raise UserError(f"digits = {self.digits}: must be 0 to 17")
         if self.line and self.module is None:
             raise UserError("line: needs --module, the path of the module whose source is shown")
+        if self.line and (self.value is not None or self.explain):
+            raise UserError("line: shows all values of a function; allowed: without --name")
+        if self.explain and self.index is None and self.value is not None:
+            raise UserError("explain: needs --index, the number that it is about, say 0,3,2")
         if self.value is None:
             for name, given in (("index", self.index), ("occurrence", self.occurrence)):
                 if given is not None:
@@ -131,8 +138,8 @@ class Xray:
         entry = meaning(value)
         if self.explain:
             found = explain_value(trace, value, index)
-            print(found.full if self.all else repr(found))
-            print(f"  {entry.meaning}" if entry else "")
+            told = found.full if self.all else repr(found)
+            console.print(f"{told}\n{entry.meaning}" if entry else told)
             return
         console.print(_title(value))
         if entry:
@@ -148,9 +155,16 @@ class Xray:
 
     def _chosen(self, console: "Console", trace: "Trace") -> "Value | None":
         """Return the one value that is meant; of several modules' values, list them instead."""
+        if self.value == "loss" and trace.targets is None:
+            raise UserError("name = loss: a text of one token has no next one to predict")
         found = trace.find(self.module, self.value)
-        modules = {value.module for value in found}
-        if len(modules) > 1 or (len({value.name for value in found}) > 1):
+        titles = list(dict.fromkeys(f"{value.module}:{value.name}" for value in found))
+        if len(titles) > 1 and self.explain:
+            raise UserError(
+                f"name = {self.value}: {len(titles)} values are called so; allowed: with --module "
+                f"and --name of one, say --module {found[0].module!r} --name {found[0].name}"
+            )
+        if len(titles) > 1:
             console.print(f"{len(found)} values are called {self.value!r}; --module names one:")
             for value in found:
                 console.print(f"  {_title(value)}")
@@ -161,9 +175,8 @@ class Xray:
 
     def _cell(self, value: "Value") -> tuple[int, ...]:
         """Return the index that was asked for, from 0."""
-        words = [word for word in (self.index or "").split(",") if word.strip()]
+        words = self.index.split(",") if self.index else []
         shape = value.shape
-        wanted = "numbers" if len(shape) else "nothing, as it is a single number;"
         try:
             index = [int(word) for word in words]
         except ValueError:
@@ -171,10 +184,10 @@ class Xray:
         inside = all(-size <= place < size for place, size in zip(index, shape, strict=False))
         if len(index) > len(shape) or not inside or (self.explain and len(index) < len(shape)):
             last = ",".join(str(size - 1) for size in shape)
-            raise UserError(
-                f"index = {self.index}: {value.name} has the shape {shape}; allowed: {wanted} "
-                f"up to {last}" + (", one for each dimension" if self.explain else "")
-            )
+            allowed = f"up to {last}, or below 0 from the end" if shape else '"", it is one number'
+            each = ", one for each dimension" if self.explain and shape else ""
+            what = f"{value.name} has the shape {shape}"
+            raise UserError(f"index = {self.index}: {what}; allowed: {allowed}{each}")
         return tuple(place % size for place, size in zip(index, shape, strict=False))
 
     def _show_overview(self, console: "Console", trace: "Trace", look: "Look") -> None:
@@ -184,9 +197,13 @@ class Xray:
         from playattention.xray import meaning
         from playattention.xray.terminal import alike, summary
 
-        for path, named in alike(trace).items():
+        found = trace.find(self.module)
+        for path, named in alike(found, together=self.module is None).items():
             console.print(path or "(the model itself)", style="bold")
             grid = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
+            grid.add_column(no_wrap=True)
+            grid.add_column(no_wrap=True)
+            grid.add_column(min_width=20)
             for values in named.values():
                 value, entry = values[-1], meaning(values[-1])
                 told = entry.meaning if entry else value.source

@@ -1,5 +1,8 @@
 """Look inside a model while its own source runs: `playattention.xray.watch(model, idx)`."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from playattention.xray import whatif
 from playattention.xray.across import Across, Difference, across, difference
 from playattention.xray.adamw import AdamWStep, adamw_step, next_step
@@ -11,7 +14,6 @@ from playattention.xray.ledger import Ledger, ledger
 from playattention.xray.lens import LogitLens, Losses, logit_lens, losses
 from playattention.xray.patching import patch, patch_head, replace_attention
 from playattention.xray.patterns import PATTERNS, playhouse_windows
-from playattention.xray.pictures import picture
 from playattention.xray.roles import HeadRoles, Role, head_roles
 from playattention.xray.trace import Trace
 from playattention.xray.values import Value
@@ -26,6 +28,9 @@ from playattention.xray.whatif import (
     no_scale,
     swap_tokens,
 )
+
+if TYPE_CHECKING:
+    from playattention.xray.pictures import picture
 
 __all__ = [
     "GLOSSARY",
@@ -73,3 +78,9 @@ __all__ = [
     "watch",
     "whatif",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name != "picture":
+        raise AttributeError(f"module 'playattention.xray' has no attribute '{name}'")
+    return import_module("playattention.xray.pictures").picture  # matplotlib takes half a second

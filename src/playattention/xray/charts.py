@@ -3,6 +3,7 @@
 Knows numbers and names, and nothing of X-ray.
 """
 
+import io
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -17,9 +18,18 @@ MOST_LABELS = 64
 """Tokens beyond which an axis has none."""
 
 
+class Picture(Figure):
+    """A figure that a notebook shows by itself, with or without pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        written = io.BytesIO()
+        self.savefig(written, format="png")
+        return written.getvalue()
+
+
 def canvas(width: float, height: float) -> tuple[Figure, Axes]:
     """Return an empty figure, of a size in inches that is held within bounds."""
-    figure = Figure(
+    figure = Picture(
         figsize=(min(max(width, 3.0), 16.0), min(max(height, 2.0), 16.0)),
         dpi=120,
         layout="constrained",
@@ -47,7 +57,7 @@ def small_maps(maps: dict[str, torch.Tensor], labels: Sequence[str], columns: in
     """Draw small maps side by side, on one scale."""
     columns = min(columns, len(maps))
     rows = -(-len(maps) // columns)
-    figure = Figure(
+    figure = Picture(
         figsize=(min(1.9 * columns + 0.8, 18), min(1.9 * rows + 0.8, 18)),
         dpi=120,
         layout="constrained",

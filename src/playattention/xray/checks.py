@@ -4,6 +4,7 @@ Knows neither how a model is watched nor how it is changed.
 """
 
 import functools
+import inspect
 from collections.abc import Callable, Iterable
 
 import torch
@@ -59,6 +60,8 @@ def kept_modules(model: nn.Module, modules: Iterable[str] | str | None) -> Calla
     if modules is None:
         return lambda _: True
     patterns = [modules] if isinstance(modules, str) else [*modules]
+    if not patterns:
+        raise UserError("modules = []: must name at least one module; None: all of them")
     paths = [path for path, _ in model.named_modules()]
     for pattern in patterns:
         if not any(matches(path, [pattern]) for path in paths):
@@ -76,6 +79,11 @@ def check_tokens(model: nn.Module, idx: torch.Tensor, targets: torch.Tensor | No
         raise UserError(
             f"idx = {idx.dtype} of shape {tuple(idx.shape)}: must be token ids (B, T), "
             "torch.int64, at least one"
+        )
+    if targets is not None and "targets" not in inspect.signature(model.forward).parameters:
+        raise UserError(
+            f"targets: the forward of {type(model).__name__} takes none; allowed: a model with "
+            "forward(idx, targets=None) that returns its logits and the loss"
         )
     if targets is not None and targets.shape != idx.shape:
         raise UserError(

@@ -47,9 +47,12 @@ def write(path: Path, tensors: dict[str, torch.Tensor], facts: dict[str, Any]) -
     Raises:
         UserError: If the disk is full or can't be written.
     """
+    if not path.name or path.is_dir():
+        raise UserError(f"{path}: is a folder; allowed: the path of a file")
+    if not path.parent.is_dir():
+        raise UserError(f"{path}: there is no folder {path.parent}; allowed: one that is there")
     partial = path.with_name(f".{path.name}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         save_file(tensors, partial, metadata={_HEADER: json.dumps(facts)})
         partial.replace(path)
     except (OSError, SafetensorError) as error:

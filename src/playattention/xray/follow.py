@@ -15,14 +15,16 @@ from types import FrameType, MethodType
 import torch
 from torch import nn
 
+from playattention.errors import UserError
 from playattention.xray.statements import Source, source_of
 
 _PACKAGE = Path(__file__).parents[1]
+_TORCH = str(Path(torch.__file__).parent)
 _INSTALLED = (
     *(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")),
     *site.getsitepackages(),
     site.getusersitepackages(),
-    str(Path(torch.__file__).parent),
+    _TORCH,
     str(_PACKAGE),
 )
 """Functions in these folders are not followed, but those of the model's own classes are."""
@@ -42,6 +44,11 @@ class Follow:
         own = {file for kind in kinds for file in _files(kind)}
         for module in model.modules():
             own |= _file_of(vars(module).get("forward"))  # one that a module was given by hand
+        if not own:
+            raise UserError(
+                f"model = {type(model).__name__}: all its lines are in torch's own files, which "
+                "are not shown; allowed: a class of yours around it, with a forward"
+            )
         self._sources: dict[str, Source | None] = {file: source_of(file) for file in own}
         self._own = own
 
@@ -62,7 +69,10 @@ def _files(kind: type) -> frozenset[str]:
     """Return the files in which a class's functions stand; of torch's and Python's own, none."""
     if kind.__module__.partition(".")[0] in {"torch", *sys.stdlib_module_names} - {"__main__"}:
         return frozenset()
-    return frozenset().union(*(_file_of(member) for member in vars(kind).values()))
+    files: frozenset[str] = frozenset().union(*map(_file_of, vars(kind).values()))
+    # What a class takes over from torch, and what is made for it (dataclasses, named tuples).
+    others = {file for file in files if file.startswith(_TORCH)} | {"<string>"}
+    return files - others | _file_of(vars(kind).get("forward"))
 
 
 def _file_of(member: object) -> set[str]:
@@ -72,4 +82,4 @@ def _file_of(member: object) -> set[str]:
     if isinstance(member, staticmethod | classmethod | MethodType):
         member = member.__func__
     code = getattr(inspect.unwrap(member), "__code__", None) if callable(member) else None
-    return {code.co_filename} if code and code.co_filename != "<string>" else set()
+    return {code.co_filename} if code else set()

@@ -5,7 +5,7 @@ where the values come from.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -35,6 +35,8 @@ class Look:
     """Columns of the terminal."""
     rows: int | None = 24
     """Most rows of a table; None: all, and all columns."""
+    shades: bool = True
+    """Whether the terminal has enough colours to shade cells with."""
 
     def number(self, value: float | int | bool) -> str:
         """Return a number in words."""
@@ -63,7 +65,7 @@ def table(
         chosen, left = chosen.unsqueeze(0), [[""], *left]
     rows, columns = left
     words = [[look.number(number) for number in row] for row in chosen.tolist()]
-    colours = _colours(chosen)
+    colours = _colours(chosen) if look.shades else [[""] * len(row) for row in words]
     heading = max((len(name) for name in rows), default=0)
     cell = max(len(word) for word in (*(word for row in words for word in row), *columns))
     places = _shown(len(columns), None if look.rows is None else _fitting(look, heading, cell))
@@ -191,23 +193,32 @@ def axes(value: Value, trace: Trace, decode: Callable[[list[int]], str]) -> list
     named = []
     for symbol, size in zip(symbols, value.shape, strict=True):
         if symbol in ("T", "S"):
-            named.append([repr(token)[1:-1] for token in trace.labels])
+            named.append([_seen(token) for token in trace.labels])
         elif symbol == "V":
-            named.append([repr(decode([id_]))[1:-1] for id_ in range(size)])
+            named.append([_seen(decode([id_])) for id_ in range(size)])
         else:
             named.append([str(place) for place in range(size)])
     return named
 
 
-def alike(trace: Trace) -> dict[str, dict[str, list[Value]]]:
-    """Return values by module and name, those of modules that differ in a number alone once.
+def _seen(token: str) -> str:
+    """Return a token so that a line break and a blank can be seen."""
+    return repr(token) if token.isspace() and token.isprintable() else repr(token)[1:-1]
+
+
+def alike(values: Iterable[Value], *, together: bool) -> dict[str, dict[str, list[Value]]]:
+    """Return values by module and name.
 
     A name that is bound again, and one that has a place in a list, stand together if they mean
     the same.
+
+    Args:
+        values: Of one or more modules.
+        together: Shows modules that differ in a number alone once.
     """
     groups: dict[str, dict[str, list[Value]]] = {}
-    for value in trace:
-        pattern = re.sub(r"\b\d+\b", "*", value.module)
+    for value in values:
+        pattern = re.sub(r"\b\d+\b", "*", value.module) if together else value.module
         groups.setdefault(pattern, {}).setdefault(value.module, []).append(value)
     found: dict[str, dict[str, list[Value]]] = {}
     for pattern, modules in groups.items():

@@ -96,10 +96,12 @@ class Trace:
             value for value in self.values if module is None or matches(value.module, [module])
         ]
         if not found:
-            raise unknown("module", str(module), self.modules)
+            raise self._without_values(str(module))
         if name is None:
             return found
         named = [value for value in found if name in (value.name, value.variable)]
+        if not named and module is not None:
+            self._check_argument(module, name)
         if not named:
             where = "" if module is None else f" in module {module!r}"
             raise unknown(f"value{where}", name, dict.fromkeys(value.name for value in found))
@@ -137,7 +139,7 @@ class Trace:
         """
         run = [call for call in self.calls if call.module == module]
         if not run:
-            raise unknown("module", module, dict.fromkeys(call.module for call in self.calls))
+            raise self._without_values(module)
         chosen = [call for call in run if call.function == function]
         if not chosen:
             names = dict.fromkeys(call.function for call in run)
@@ -145,6 +147,25 @@ class Trace:
         numbers = {number for number, call in enumerate(self.calls) if call in chosen}
         values = [value for value in self.values if value.call in numbers]
         return listed(chosen, self.sources[chosen[0].file], values)
+
+    def _without_values(self, module: str) -> UserError:
+        """Return the error for a module that bound nothing here."""
+        if module not in self.parts:
+            return unknown("module", module, self.modules)
+        kind = self.parts[module].kind
+        return UserError(
+            f"module {module!r}: {kind} has no lines that were watched; what it returns is a value "
+            f"of the module around it, {module.rpartition('.')[0] or 'the model itself'!r}"
+        )
+
+    def _check_argument(self, module: str, name: str) -> None:
+        """Check that a name is not an argument, whose value belongs to the caller."""
+        for call in self.calls:
+            if call.module == module and name in call.arguments:
+                given = call.arguments[name]
+                made = [value.title for value in self.values if value.tensor is given]
+                whose = f"it is {made[0]!r}" if made else "it is what went into the model"
+                raise UserError(f"name = {name}: {call.function} was given it; {whose}")
 
     def check_weights(self) -> None:
         """Check that the weights are still those that made the values.

@@ -248,8 +248,8 @@ def tensors(name: str, value: object) -> Iterator[tuple[str, torch.Tensor]]:
 def too_large(nbytes: float, limit: float, about: str = "") -> UserError:
     """Return the error for a watch that would keep too much."""
     return UserError(
-        f"limit = {limit / 2**20:,.1f} MiB: the values would take {about}{nbytes / 2**20:,.1f} "
-        "MiB; allowed: fewer tokens, fewer modules (modules=), or a higher limit"
+        f"limit = {limit:,.0f} bytes: the values would take {about}{nbytes:,.0f}; "
+        "allowed: fewer tokens, fewer modules (modules=), or a higher limit"
     )
 
 

@@ -171,7 +171,7 @@ def _traced(
     follow = Follow(model)
     ids = {id(storage) for storage in own}
     with Tracer(follow, names, keep, ids, limit, copy=copied, seen=seen) as tracer:
-        model(idx) if targets is None else model(idx, targets)
+        model(idx) if targets is None else model(idx, targets=targets)
     return tracer
 
 
