@@ -329,9 +329,7 @@ def test_a_file_that_is_no_trace_is_told(gpt, idx, tmp_path):
 
 def test_a_module_without_lines_of_its_own_and_an_argument_are_told(gpt, idx):
     trace = xray.watch(gpt, idx)
-    with pytest.raises(
-        UserError, match=r"module 'head': torch.*Linear has no"
-    ):
+    with pytest.raises(UserError, match=r"module 'head': torch.*Linear has no"):
         trace.find("head")
     with pytest.raises(UserError, match="has no lines that were watched"):
         trace.lines("blocks.0.attention_norm")

@@ -138,7 +138,7 @@ class Difference:
     def __repr__(self) -> str:
         rows = [f"<Difference of {len(self)} values, the largest first>"]
         rows += [
-            f"{share:>8.1%}  {value.title[-50:]:<50} {value.shape}"
+            f"{share:>8.1%}  {value.shown[-50:]:<50} {value.shape}"
             for value, share in [*self.shares.items()][:12]
         ]
         rows += [f"     ...  {len(self) - 12} more"] if len(self) > 12 else []
@@ -148,7 +148,8 @@ class Difference:
             ("of another shape", self.reshaped),
         ):
             if titles:
-                rows.append(f"{told}: {len(titles)} values, such as {titles[0]}")
+                first = titles[0].removeprefix(":")
+                rows.append(f"{told}: {len(titles)} values, such as {first}")
         return "\n".join(row[:80] for row in rows)
 
 

@@ -49,7 +49,7 @@ def replace_attention(
     if isinstance(position, bool) or not isinstance(position, int) or position < 0:
         raise UserError(f"position = {position}: must be a whole number from 0")
     last = int(weights.nonzero().max()) if weights.any() else 0
-    with changing(model) as change:
+    with changing(model, "replace_attention") as change:
         one = heads.head(model, layer, head)
 
         def edit(every: torch.Tensor) -> torch.Tensor:
@@ -92,7 +92,7 @@ def patch(
         UserError: If there is no such module or position, the value is not what a module
             returned, the tensor has another shape, or the model is compiled.
     """
-    with changing(model) as change:
+    with changing(model, "patch") as change:
         path = where if isinstance(where, str) else _returned_by(where)
         paths = dict(model.named_modules())
         if path not in paths:
@@ -129,7 +129,7 @@ def patch_head(
         UserError: If there is no such head or position, the tensor has another shape, or the
             model is compiled.
     """
-    with changing(model) as change:
+    with changing(model, "patch_head") as change:
         one = heads.head(model, layer, head)
         edit = _over(change, tensor, positions)
 
@@ -203,6 +203,6 @@ def _returned_by(value: Value) -> str:
                 if owner == "self":
                     return f"{value.module}.{path}".removeprefix(".")
     raise UserError(
-        f"value {value.title}: no module's output ({value.source!r}); allowed: what a module "
+        f"value {value.shown}: no module's output ({value.source!r}); allowed: what a module "
         "returned, or the path of one"
     )

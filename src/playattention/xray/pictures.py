@@ -72,7 +72,7 @@ def _(result: Value, index: Sequence[int] = (), labels: Sequence[str] | None = N
         axes.set_xlabel("looked at")
         axes.set_ylabel("who looks")
     cell = f"[{', '.join(map(str, index))}]" if index else ""
-    axes.set_title(f"{result.title}{cell}", fontsize=9)
+    axes.set_title(f"{result.shown}{cell}", fontsize=9)
     return figure
 
 
@@ -201,7 +201,7 @@ def _(result: Explanation) -> Figure:
 @picture.register
 def _(result: Backward) -> Figure:
     lengths = {
-        value.title: gradient.norm().item()
+        value.shown: gradient.norm().item()
         for value, gradient in result.of_values.items()
         if gradient is not None
     }
@@ -238,7 +238,7 @@ def _(result: Update) -> Figure:
 def _(result: Difference) -> Figure:
     kept = [*result.shares.items()][:24]
     title = f"the largest of {len(result)} differences"
-    names, shares = [value.title for value, _ in kept], [share for _, share in kept]
+    names, shares = [value.shown for value, _ in kept], [share for _, share in kept]
     return bars(names, shares, title, "share of the longer value")
 
 

@@ -122,8 +122,9 @@ class Trace:
         try:
             return found[occurrence]
         except IndexError:
+            title = f"{module}:{name}".removeprefix(":")
             raise UserError(
-                f"occurrence = {occurrence}: {module}:{name} was bound {len(found)} times; "
+                f"occurrence = {occurrence}: {title} was bound {len(found)} times; "
                 f"allowed: 0 to {len(found) - 1}"
             ) from None
 
@@ -163,7 +164,7 @@ class Trace:
         for call in self.calls:
             if call.module == module and name in call.arguments:
                 given = call.arguments[name]
-                made = [value.title for value in self.values if value.tensor is given]
+                made = [value.shown for value in self.values if value.tensor is given]
                 whose = f"it is {made[0]!r}" if made else "it is what went into the model"
                 raise UserError(f"name = {name}: {call.function} was given it; {whose}")
 

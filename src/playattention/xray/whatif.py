@@ -58,7 +58,7 @@ def ablate_heads(
     Raises:
         UserError: If there is no such head, `over` is missing, or the model is compiled.
     """
-    with changing(model) as change:
+    with changing(model, "ablate_heads") as change:
         places = [*heads]
         asked = [head(model, layer, number) for layer, number in places]
         _check_by(by, over)
@@ -91,7 +91,7 @@ def ablate_feed_forward(
     Raises:
         UserError: If there is no such layer, `over` is missing, or the model is compiled.
     """
-    with changing(model) as change:
+    with changing(model, "ablate_feed_forward") as change:
         asked = {f"blocks.{one}.feed_forward": part(model, one, "feed_forward") for one in layers}
         _check_by(by, over)
         if over is None:
@@ -118,7 +118,7 @@ def no_causal_mask(model: nn.Module, layers: Iterable[int] | None = None) -> Ite
     Raises:
         UserError: If there is no such layer, it has no mask, or the model is compiled.
     """
-    with changing(model, cached=False) as change:
+    with changing(model, "no_causal_mask", cached=False) as change:
         for number in chosen(model, layers):
             for module in _having("causal_mask", model, number):
                 change.put(module, "causal_mask", torch.ones_like(module.causal_mask))  # type: ignore[arg-type]
@@ -139,7 +139,7 @@ def attention_scale(
     Raises:
         UserError: If there is no such layer, it has no scale, or the model is compiled.
     """
-    with changing(model) as change:
+    with changing(model, "attention_scale") as change:
         for number in chosen(model, layers):
             for module in _having("scale", model, number):
                 change.put(module, "scale", value)
@@ -161,7 +161,7 @@ def no_positions(model: nn.Module) -> Iterator[None]:
     Raises:
         UserError: If it has no position embedding, or is compiled.
     """
-    with changing(model) as change:
+    with changing(model, "no_positions") as change:
         children = dict(model.named_children())
         if "position_embedding" not in children:
             raise unknown("module", "position_embedding", children)
@@ -188,7 +188,7 @@ def no_residual(
     Raises:
         UserError: If there is no such layer or sublayer, or the model is compiled.
     """
-    with changing(model) as change:
+    with changing(model, "no_residual") as change:
         block, inner = layer(model, number), part(model, number, sublayer)
         kept: dict[str, torch.Tensor] = {}
 
