@@ -136,6 +136,25 @@ def step(model: nn.Module, idx: torch.Tensor, targets: torch.Tensor) -> AdamWSte
     return adamw_step(model, backward(model, idx, targets), CONFIG, moments=moments)
 
 
+def test_of_a_row_alone_the_step_is_the_same(
+    model: nn.Module, idx: torch.Tensor, targets: torch.Tensor
+):
+    """Bit for bit, also where earlier gradients are remembered."""
+    found = backward(model, idx, targets)
+    names = [name for name, weight in model.named_parameters() if weight.dim() == 2]
+    first = adamw_step(model, found)
+    moments = {name: Moments(one.first, one.second, 1) for name, one in first.updates.items()}
+    for known in ({}, moments):
+        whole = adamw_step(model, found, moments=known)
+        row = adamw_step(model, found, names=names, place=(1,), moments=known)
+        assert (row.norm, row.factor) == (whole.norm, whole.factor)
+        for name in names:
+            for field, tensor in vars(row[name]).items():
+                if isinstance(tensor, torch.Tensor):
+                    assert torch.equal(tensor, getattr(whole[name], field)[1]), (name, field)
+            assert row.spelled(name, 2) == whole.spelled(name, 1, 2)
+
+
 def test_the_arithmetic_of_one_number_can_be_done_again(step: AdamWStep):
     """Each line's text, evaluated, is the number behind it."""
     name = "blocks.1.feed_forward.expand.weight"

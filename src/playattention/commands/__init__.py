@@ -12,6 +12,7 @@ from playattention.errors import unknown
 COMMANDS = {
     "train": "playattention.commands.train:Train",
     "generate": "playattention.commands.generate:Generate",
+    "play": "playattention.commands.play:Play",
     "eval": "playattention.commands.eval:Eval",
     "xray": "playattention.commands.xray:Xray",
     "import": "playattention.commands.import_weights:ImportWeights",

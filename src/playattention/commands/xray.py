@@ -42,6 +42,8 @@ class Xray:
     """Show the arithmetic of one number, the one at --index."""
     save: Path | None = None
     """Write the whole trace into this file; Trace.load reads it."""
+    html: Path | None = None
+    """Write one HTML file with flow, heads, positions and all arithmetic, which needs no server."""
     all: bool = False
     """Show every row and column, and every term of --explain."""
     digits: int = 4
@@ -71,12 +73,14 @@ class Xray:
         if self.save is not None:
             trace.save(self.save)
             print(f"{self.save}: {len(trace)} values, {self.save.stat().st_size / 2**20:.1f} MiB")
+        if self.html is not None:
+            self._write_html(run, trace)
         with console.capture() as captured:  # rich ends the process where a pipe is closed
             if self.line:
                 self._show_line(console, trace, look)
             elif self.value is not None:
                 self._show_value(console, trace, run.tokenizer, look)
-            elif self.save is None or self.module is not None:
+            elif (self.save is None and self.html is None) or self.module is not None:
                 self._show_overview(console, trace, look)
         print(captured.get(), end="")
 
@@ -114,8 +118,21 @@ class Xray:
             )
         idx = torch.tensor([ids], device=device)
         targets = torch.tensor([[*ids[1:], -100]], device=device) if len(ids) > 1 else None
-        kept = [self.module] if self.module is not None and self.save is None else None
+        whole = self.save is not None or self.html is not None
+        kept = None if whole or self.module is None else [self.module]
         return xray.watch(run.model, idx, targets, kept).labelled(run.tokenizer.decode)
+
+    def _write_html(self, run: "Run", trace: "Trace") -> None:
+        from playattention.playground.report import html
+
+        assert self.html is not None
+        name = run.path.name
+        text = html(trace, run.model, decode=run.tokenizer.decode, run=name, step=run.step)
+        try:
+            self.html.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"html = {self.html}: can't be written ({error.strerror})") from None
+        print(f"{self.html}: {len(trace)} values, {self.html.stat().st_size / 2**20:.1f} MiB")
 
     def _show_line(self, console: "Console", trace: "Trace", look: "Look") -> None:
         from playattention.xray.terminal import source

@@ -19,6 +19,11 @@ class KVCache:
         self.length = 0
         self._buffers: dict[nn.Module, tuple[torch.Tensor, torch.Tensor]] = {}
 
+    @property
+    def nbytes(self) -> int:
+        """Memory of all buffers, used or not yet."""
+        return sum(kept.nbytes for pair in self._buffers.values() for kept in pair)
+
     def append(
         self, attention: nn.Module, key: torch.Tensor, value: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:

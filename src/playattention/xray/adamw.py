@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from playattention.config import TrainConfig
+from playattention.config import RunConfig, TrainConfig
 from playattention.errors import UserError, unknown
 from playattention.training.checkpoint import load_moments
 from playattention.training.optimizer import build_optimizer, learning_rate
@@ -148,6 +148,7 @@ def adamw_step(
     config: TrainConfig | None = None,
     *,
     names: Iterable[str] | None = None,
+    place: tuple[int, ...] = (),
     rate: float | None = None,
     moments: Mapping[str, Moments] | None = None,
 ) -> AdamWStep:
@@ -161,6 +162,7 @@ def adamw_step(
             the GPT recipe.
         names: Weights to spell out, in some twelve tensors of the size of each; default: all. The
             gradients of all count for the clipping.
+        place: Which row of each to spell out, as whole weights may be large; default: all rows.
         rate: Learning rate; default: that of the step in a schedule over `config.steps`.
         moments: What is remembered of earlier gradients, by name; default: none, the first step.
 
@@ -185,10 +187,9 @@ def adamw_step(
         if name in own:
             weight = weights[name]
             decay = group_of[id(weight)]["weight_decay"]
-            before = moments.get(name)
-            step.updates[name] = _update(
-                step, name, weight.detach(), own[name], decay=decay, before=before
-            )
+            row, gradient = weight.detach()[place], own[name][place]
+            before = _row(moments.get(name), place)
+            step.updates[name] = _update(step, name, row, gradient, decay=decay, before=before)
     return step
 
 
@@ -219,16 +220,38 @@ def next_step(
         UserError: If the run or the checkpoint is missing or damaged.
     """
     loaded = load_run(run, step)
+    rate, moments = due(loaded.path, loaded.config, loaded.step)
+    found = backward(loaded.model, idx, targets)
     config = loaded.config.train
-    stored = load_moments(loaded.path, loaded.step)
+    return found, adamw_step(loaded.model, found, config, names=names, rate=rate, moments=moments)
+
+
+def due(run: Path, config: RunConfig, step: int) -> tuple[float, dict[str, Moments]]:
+    """Return what the step after a checkpoint goes by.
+
+    Args:
+        run: The run's folder.
+        config: Its settings.
+        step: Which checkpoint.
+
+    Returns:
+        The learning rate, and what AdamW remembers, by the weights' names; nothing at step 0.
+
+    Raises:
+        UserError: If the checkpoint is missing or damaged.
+    """
     moments = {
         name: Moments(kinds["exp_avg"], kinds["exp_avg_sq"], int(kinds["step"]))
-        for name, kinds in stored.items()
+        for name, kinds in load_moments(run, step).items()
     }
-    tokens = 0 if config.epochs is None else read_facts(loaded.path).train_tokens
-    rate = learning_rate(loaded.step, loaded.config.steps(tokens), config)
-    found = backward(loaded.model, idx, targets)
-    return found, adamw_step(loaded.model, found, config, names=names, rate=rate, moments=moments)
+    tokens = 0 if config.train.epochs is None else read_facts(run).train_tokens
+    return learning_rate(step, config.steps(tokens), config.train), moments
+
+
+def _row(moments: Moments | None, place: tuple[int, ...]) -> Moments | None:
+    if moments is None:
+        return None
+    return Moments(moments.first[place], moments.second[place], moments.step)
 
 
 def _update(

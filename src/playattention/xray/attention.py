@@ -121,15 +121,28 @@ def weights_of(trace: Trace) -> dict[tuple[int, int], torch.Tensor]:
     Returns:
         (layer, head) -> (B, T, T) on the CPU; layers and heads are numbered in their order.
     """
-    layers: dict[str, list[torch.Tensor]] = {}
-    for module in trace.modules:
+    return {place: _taken(value, number) for place, (value, number) in places_of(trace).items()}
+
+
+def places_of(trace: Trace) -> dict[tuple[int, int], tuple[Value, int | None]]:
+    """Return where in a trace each head's attention weights are.
+
+    Args:
+        trace: As in `weights_of`.
+
+    Returns:
+        (layer, head) -> the value, and the head's number in it: (B, H, T, T); None: the value is
+        of this head alone, (B, T, T).
+    """
+    layers: dict[str, list[tuple[Value, int | None]]] = {}
+    for module, values in _by_module(trace).items():
         layer = next((part for part in module.split(".") if part.isdecimal()), "")
-        layers.setdefault(layer, []).extend(_weights(trace, module, below=False))
+        layers.setdefault(layer, []).extend(_places(values, trace.idx))
     attending = [heads for heads in layers.values() if heads]
     return {
-        (layer, head): weights
+        (layer, head): place
         for layer, heads in enumerate(attending)
-        for head, weights in enumerate(heads)
+        for head, place in enumerate(heads)
     }
 
 
@@ -183,18 +196,32 @@ def _counts(name: str, pattern: Pattern, windows: Sequence[Window]) -> torch.Ten
     return counts
 
 
-def _weights(trace: Trace, attention: str, *, below: bool = True) -> Iterator[torch.Tensor]:
-    """Yield the weights of each head (B, T, T) that a module, or those below it, too, made."""
+def _weights(trace: Trace, attention: str) -> Iterator[torch.Tensor]:
+    """Yield the weights of each head (B, T, T) that a module and those below it made."""
+    for module, values in _by_module(trace).items():
+        if matches(module, [attention, f"{attention}.*"]):
+            yield from (_taken(value, number) for value, number in _places(values, trace.idx))
+
+
+def _by_module(trace: Trace) -> dict[str, list[Value]]:
     of_modules: dict[str, list[Value]] = {}
     for value in trace.values:
-        if matches(value.module, [attention, f"{attention}.*"] if below else [attention]):
-            of_modules.setdefault(value.module, []).append(value)
-    for values in of_modules.values():
-        named = [value for value in values if value.name == "weights"]
-        found = named or [value for value in values if _is_attention(value, trace.idx)]
-        if found:
-            weights = found[0].tensor.detach().float().cpu()
-            yield from weights.unbind(1) if weights.dim() == 4 else [weights]
+        of_modules.setdefault(value.module, []).append(value)
+    return of_modules
+
+
+def _places(values: Sequence[Value], idx: torch.Tensor) -> Iterator[tuple[Value, int | None]]:
+    """Yield which of a module's values are attention weights, head by head."""
+    named = [value for value in values if value.name == "weights"]
+    for value in (named or [one for one in values if _is_attention(one, idx)])[:1]:
+        heads = value.shape[1] if len(value.shape) == 4 else None
+        yield from [(value, None)] if heads is None else [(value, head) for head in range(heads)]
+
+
+def _taken(value: Value, number: int | None) -> torch.Tensor:
+    """Return a head's weights (B, T, T) out of a value."""
+    weights = value.tensor.detach().float().cpu()
+    return weights if number is None else weights[:, number]
 
 
 def _is_attention(value: Value, idx: torch.Tensor) -> bool:

@@ -1,0 +1,40 @@
+"""What each view of the page is tried with. A view without a line here fails a test."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.playground.browser.grown import RUN, TEXT
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A view."""
+
+    id: str
+    moves: frozenset[str]
+    """What of layer, head and position moves its picture."""
+    start: dict[str, Any] = field(default_factory=dict)
+    """What else is selected, so that there is something to see."""
+    points_at: str = ".heatmap-grid canvas"
+    """What tells a number when it is pointed at."""
+    tells_in: str = ".readout"
+    """Where it tells it."""
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """All that is selected when it is opened."""
+        return {"view": self.id, "run": RUN, "text": TEXT, **self.start}
+
+
+VIEWS = (
+    Shown("flow", frozenset({"layer", "head"})),
+    Shown(
+        "heads",
+        frozenset({"layer", "head", "pos"}),
+        points_at=".heads-one .heatmap-grid canvas",
+        tells_in=".heads-one .readout",
+    ),
+    Shown("positions", frozenset({"pos"})),
+    Shown("generate", frozenset(), start={"drawn": 3}),
+    Shown("train", frozenset({"layer", "head"})),
+)
