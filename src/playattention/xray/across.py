@@ -15,6 +15,7 @@ import torch
 from playattention.errors import UserError
 from playattention.training.checkpoint import saved_steps
 from playattention.training.run import Run, find_run, load_run
+from playattention.xray.checks import check_ids
 from playattention.xray.trace import Trace
 from playattention.xray.tracer import too_large
 from playattention.xray.values import Value
@@ -83,6 +84,7 @@ def across(
         UserError: If the run has no such checkpoint, all would take more than the limit, or as
             in `watch`.
     """
+    check_ids(idx)
     folder = run.path if isinstance(run, Run) else find_run(run)
     saved = saved_steps(folder)
     asked = saved if steps is None else sorted(set(steps))
@@ -162,7 +164,13 @@ def difference(first: Trace, second: Trace) -> Difference:
     Args:
         first: A trace: of a later checkpoint, of a changed model, of other tokens.
         second: What it is compared with.
+
+    Raises:
+        UserError: If one of them is no trace.
     """
+    for field, trace in (("first", first), ("second", second)):
+        if not isinstance(trace, Trace):
+            raise UserError(f"{field} = {type(trace).__name__}: must be a trace, as watch gives")
     others = {_key(value): value for value in second}
     pairs = [(value, others.get(_key(value))) for value in first]
     own = {_key(value) for value in first}

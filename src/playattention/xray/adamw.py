@@ -167,9 +167,11 @@ def adamw_step(
         moments: What is remembered of earlier gradients, by name; default: none, the first step.
 
     Raises:
-        UserError: If there is no weight of a name.
+        UserError: If there is no weight of a name, or the rate is below 0 or not finite.
     """
     config, moments = config or TrainConfig(), moments or {}
+    if rate is not None and not (isinstance(rate, int | float) and 0 <= rate < math.inf):
+        raise UserError(f"rate = {rate!r}: must be a learning rate, 0 or more")
     found = gradients.gradients if isinstance(gradients, Backward) else gradients
     own = {name: gradient.detach() for name, gradient in found.items() if gradient is not None}
     if rate is None:

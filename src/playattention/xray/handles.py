@@ -189,5 +189,17 @@ def check_number(field: str, number: int, count: int) -> None:
 
 
 def chosen(model: nn.Module, numbers: Iterable[int] | None) -> list[int]:
-    """Return the numbers of the layers that are meant; None: of all."""
-    return [*range(len(layers(model)))] if numbers is None else [*numbers]
+    """Return the numbers of the layers that are meant; None: of all.
+
+    Raises:
+        UserError: If they are no row of numbers, or there is no such layer.
+    """
+    count = len(layers(model))
+    if numbers is None:
+        return [*range(count)]
+    if not isinstance(numbers, Iterable) or isinstance(numbers, str):
+        raise UserError(f"layers = {numbers!r}: must be several, such as [{numbers!r}]")
+    asked = [*numbers]
+    for number in asked:
+        check_number("layer", number, count)
+    return asked

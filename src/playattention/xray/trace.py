@@ -92,6 +92,9 @@ class Trace:
         Raises:
             UserError: If no module, or none of these modules' values, is called so.
         """
+        for field_name, asked in (("module", module), ("name", name)):
+            if asked is not None and not isinstance(asked, str):
+                raise UserError(f"{field_name} = {asked!r}: must be a text, as in trace.modules")
         found = [
             value for value in self.values if module is None or matches(value.module, [module])
         ]

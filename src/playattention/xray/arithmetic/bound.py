@@ -8,7 +8,7 @@ from typing import Any
 
 from playattention.xray.arithmetic.cells import UnknownError
 from playattention.xray.arithmetic.names import elements
-from playattention.xray.arithmetic.syntax import parsed
+from playattention.xray.arithmetic.syntax import at_lines, parsed
 from playattention.xray.trace import Trace
 from playattention.xray.values import Value
 
@@ -37,13 +37,12 @@ def statement_of(trace: Trace, value: Value) -> ast.stmt:
     Raises:
         UnknownError: If it is of a kind that is not followed.
     """
-    found = [
-        node
-        for node in ast.walk(parsed(trace.sources[value.file]))
-        if isinstance(node, ast.stmt) and node.lineno == value.line and _binds(node, value)
-    ]
+    there = at_lines(parsed(trace.sources[value.file])).get(value.line, [])
+    found = [node for node in there if _binds(node, value)]
     if not found:
         raise UnknownError("its statement is not followed")
+    if len(found) == 1:
+        return found[0]
     # Of several on one line, the one that reads so.
     return next((node for node in found if ast.unparse(node) == _plain(value.source)), found[0])
 
