@@ -15,6 +15,8 @@ PREFIX = "playattention/"
 
 _IMPORT = re.compile(r"""(?P<words>\b(?:from|import)\s*)"(?P<path>\.{1,2}/[^"]+)\"""")
 _LINK = re.compile(r'<link rel="stylesheet" href="(?P<path>[^"]+)" ?/?>\s*')
+_AHEAD = re.compile(r'<link rel="modulepreload"[^>]*>\s*')
+_COMMENT = re.compile(r"<!--.*?-->\s*", re.DOTALL)
 _ICON = re.compile(r'<link rel="icon" href="(?P<path>[^"]+)"')
 _ENTRY = re.compile(r'<script type="module" src="(?P<path>[^"]+)"></script>')
 
@@ -44,7 +46,7 @@ def bundled(data: object, title: str, replaced: dict[str, str]) -> str:
     entry = _ENTRY.search(text)
     assert entry is not None
     modules = _modules(entry["path"], replaced)
-    styles = [(PAGE / found["path"]).read_text(encoding="utf-8") for found in _LINK.finditer(text)]
+    styles = [(PAGE / one["path"]).read_text(encoding="utf-8") for one in _LINK.finditer(text)]
     head = "\n".join(
         [
             f'<meta http-equiv="Content-Security-Policy" content="{POLICY}" />',
@@ -55,7 +57,8 @@ def bundled(data: object, title: str, replaced: dict[str, str]) -> str:
             f'<script type="module">import "{PREFIX}{entry["path"]}";</script>',
         ]
     )
-    text = _LINK.sub("", text)
+    for found in (_LINK, _AHEAD, _COMMENT):
+        text = found.sub("", text)
     text = _ICON.sub(lambda found: f'<link rel="icon" href="{_icon(found["path"])}"', text)
     text = _ENTRY.sub(lambda _: head, text)
     return re.sub(r"<title>.*?</title>", lambda _: f"<title>{_escaped(title)}</title>", text)

@@ -98,7 +98,7 @@ def html(
         "values": values,
         "look": look_answer(seen, run, step),
         "source": sources(trace),
-        "rules": {value.title: patterns(trace, value) for value in trace.values},
+        "rules": patterns(trace),
         "vocabulary": seen.vocabulary(),
         **predictions(seen, model),
         "inputs": {"idx": tensors.put(trace.idx)}

@@ -8,9 +8,11 @@ said to have none. Does not know the page.
 
 import random
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from playattention.playground.report_rules import Cell, NoRuleError, rule_of
 from playattention.xray.explain import explain_value
 from playattention.xray.explanation import Explanation, Operand
 from playattention.xray.trace import Trace
@@ -25,26 +27,25 @@ CONSTANT = ("eps",)
 """What an explanation tells on the way that is the same for all cells."""
 SEED = 2017
 
-Cell = tuple[int, ...]
-Rule = dict[str, Any]
-"""JSON: how a number follows from a cell and a term: {"of": operand} or {"c", "a", "b"}."""
+Twins = dict[tuple[Any, ...], dict[str, Any]]
+"""Line, shape and columns -> their rules in the module that came first."""
 
 
-class NoRuleError(Exception):
-    """The explanations of some cells do not follow one rule."""
-
-
-def patterns(trace: Trace, value: Value) -> dict[str, Any]:
-    """Return where all numbers of a value come from, as JSON.
+def patterns(trace: Trace) -> dict[str, dict[str, Any]]:
+    """Return where all numbers of all values come from, as JSON.
 
     Args:
         trace: What a watch saw.
-        value: One of its values.
 
     Returns:
-        {"cells": {"0,1": explanation}}, {"pieces": [...]} along the last dimension, or
-        {"note": why not}.
+        A value's title -> {"cells": {"0,1": explanation}}, {"pieces": [...]} along the last
+        dimension, or {"note": why not}.
     """
+    twins: Twins = {}
+    return {value.title: _pattern(trace, value, twins) for value in trace.values}
+
+
+def _pattern(trace: Trace, value: Value, twins: Twins) -> dict[str, Any]:
     size = value.tensor.numel()
     if size <= FEW_CELLS:
         cells = [_cell(value.shape, number) for number in range(size)]
@@ -52,7 +53,7 @@ def patterns(trace: Trace, value: Value) -> dict[str, Any]:
             "cells": {_key(cell): explain_value(trace, value, cell).as_dict() for cell in cells}
         }
     try:
-        return {"pieces": _pieces(_Fit(trace, value), 0, value.shape[-1], [MOST_PIECES])}
+        return {"pieces": _pieces(_Fit(trace, value, twins), 0, value.shape[-1], [MOST_PIECES])}
     except NoRuleError as error:
         return {"note": str(error)}
 
@@ -63,6 +64,7 @@ class _Fit:
 
     trace: Trace
     value: Value
+    twins: Twins
 
     def at(self, cell: Cell) -> Explanation:
         """Return where a cell comes from, if the parts are named."""
@@ -85,7 +87,18 @@ def _pieces(fit: _Fit, begin: int, end: int, left: list[int]) -> list[dict[str, 
 
 
 def _piece(fit: _Fit, begin: int, end: int) -> dict[str, Any]:
-    cells = _samples(fit.value.shape, begin, end)
+    """Return the rules of some columns; those of the same line in another module hold again."""
+    value, cells = fit.value, _samples(fit.value.shape, begin, end)
+    key = value.file, value.line, value.variable, value.shape, begin, end
+    if key in fit.twins:
+        with suppress(NoRuleError):
+            return _told(fit, [cells[0], cells[-1]], fit.twins[key])
+    fit.twins[key] = _told(fit, cells, None)
+    return fit.twins[key]
+
+
+def _told(fit: _Fit, cells: list[Cell], twin: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the rules that explain these cells; of a twin, its own, if they do."""
     found = [fit.at(cell) for cell in cells]
     if len({_outline(one) for one in found}) > 1:
         raise NoRuleError("its cells do not all come about in the same way")
@@ -93,14 +106,20 @@ def _piece(fit: _Fit, begin: int, end: int) -> dict[str, Any]:
     own = [[one for one in explained.operands if one.term is None] for explained in found]
     terms = [_terms_of(explained) for explained in found]
     numbers = [[one.number for one in operands] for operands in own]
+    width = len(terms[0][0]) if terms[0] else 0
+    known: list[Any] = [None] * (len(own[0]) + width)
+    if twin is not None:
+        known = [*twin["singles"], *twin["terms"]["slots"]]
+        if len(known) != len(own[0]) + width:
+            raise NoRuleError("its twin has other operands")
     starts = [(cell, 0) for cell in cells]
     singles = [
-        _rules(starts, [operands[place] for operands in own], numbers)
+        _rules(starts, [operands[place] for operands in own], numbers, known[place])
         for place in range(len(own[0]))
     ]
     slots = [
-        _slot(cells, [[row[place] for row in rows] for rows in terms], numbers)
-        for place in range(len(terms[0][0]) if terms[0] else 0)
+        _slot(cells, [[row[place] for row in rows] for rows in terms], numbers, slot)
+        for place, slot in enumerate(known[len(own[0]) :])
     ]
     constants = {name: fact for name, fact in first.facts.items() if name in CONSTANT}
     return {
@@ -150,7 +169,10 @@ def _terms_of(found: Explanation) -> list[list[Operand]]:
 
 
 def _slot(
-    cells: list[Cell], rows: list[list[Operand]], numbers: list[list[float | None]]
+    cells: list[Cell],
+    rows: list[list[Operand]],
+    numbers: list[list[float | None]],
+    twin: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """Return the rule of an operand of each term."""
     at, ones, singles = [], [], []
@@ -159,70 +181,40 @@ def _slot(
             at.append((cell, term))
             ones.append(one)
             singles.append(own)
-    return _rules(at, ones, singles)
+    return _rules(at, ones, singles, twin)
 
 
 def _rules(
-    at: list[tuple[Cell, int]], ones: list[Operand], singles: list[list[float | None]]
+    at: list[tuple[Cell, int]],
+    ones: list[Operand],
+    singles: list[list[float | None]],
+    twin: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """Return how an operand follows from cell and term; `singles`: those that have no term."""
     first = ones[0]
-
-    def coordinates(cells: list[tuple[int | None, ...]]) -> list[Rule | None]:
-        return [_rule(at, column, singles) for column in zip(*cells, strict=True)]
-
     tensor = first.kind in ("value", "weight", "input") and first.at is not None
+    columns: dict[str, list[tuple[Any, ...]]] = {
+        "index": [*zip(*(one.index for one in ones), strict=True)],
+        "at": [] if first.at is None else [*zip(*(one.at or () for one in ones), strict=True)],
+        "number": [] if tensor else [tuple(one.number for one in ones)],
+    }
+    rules = {
+        name: [
+            rule_of(at, numbers, singles, None if twin is None else [twin[name][place]])
+            for place, numbers in enumerate(found)
+        ]
+        for name, found in columns.items()
+    }
     return {
         "name": first.name,
         "role": first.role,
         "kind": first.kind,
         "path": first.path,
         "shape": list(first.shape),
-        "index": coordinates([one.index for one in ones]),
-        "at": None if first.at is None else coordinates([one.at or () for one in ones]),
-        "number": None if tensor else _rule(at, [one.number for one in ones], singles),
+        "index": rules["index"],
+        "at": rules["at"] if first.at is not None else None,
+        "number": rules["number"],
     }
-
-
-def _rule(
-    at: list[tuple[Cell, int]], numbers: Sequence[float | None], singles: list[list[float | None]]
-) -> Rule | None:
-    """Return the rule by which a number follows from the cell and the term.
-
-    Raises:
-        NoRuleError: If there is none.
-    """
-    first = numbers[0]
-    if all(number is None for number in numbers):
-        return None
-    if all(number == first for number in numbers) and first is not None:
-        return {"c": first if abs(first) != float("inf") else str(first)}
-    if any(number is None for number in numbers):
-        raise NoRuleError("an operand is a whole tensor in some cells")
-    fitted = _fitted(at, [number for number in numbers if number is not None])
-    if fitted is not None:
-        return fitted
-    for place in range(len(singles[0])):
-        if all(own[place] == number for own, number in zip(singles, numbers, strict=True)):
-            return {"of": place}
-    raise NoRuleError("its cells do not come about by one rule")
-
-
-def _fitted(at: list[tuple[Cell, int]], numbers: list[float]) -> Rule | None:
-    """Return c + a · cell + b · term, if that gives all numbers."""
-    known = dict(zip(at, numbers, strict=True))
-    (start, _), base = at[0], numbers[0]
-    steps: list[float] = []
-    for place in range(len(start)):
-        near = (*start[:place], start[place] + 1, *start[place + 1 :])
-        steps.append(known[near, 0] - base if (near, 0) in known else 0)
-    each = known[start, 1] - base if (start, 1) in known else 0
-    whole = base - sum(step * number for step, number in zip(steps, start, strict=True))
-    for (cell, term), number in known.items():
-        told = whole + sum(step * place for step, place in zip(steps, cell, strict=True))
-        if told + each * term != number:
-            return None
-    return {"c": whole, "a": steps, "b": each}
 
 
 def _cell(shape: Sequence[int], number: int) -> Cell:

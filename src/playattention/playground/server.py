@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
 
 from playattention import __version__
 from playattention.errors import UserError
@@ -71,7 +72,7 @@ def create_app(
         app.include_router(part.router)
     _tell_errors(app)
     app.add_api_route("/plotly.js", plotly, include_in_schema=False)
-    app.mount("/", StaticFiles(directory=PAGE, html=True, check_dir=False))
+    app.mount("/", GZipMiddleware(StaticFiles(directory=PAGE, html=True, check_dir=False)))
     app.add_middleware(Guard, hosts=hosts, token=token)
     return app
 

@@ -37,10 +37,10 @@ class Panel:
         """Read the panel, all terms of a long sum included."""
         panel = visitor.page.locator("#arithmetic")
         for button in panel.get_by_role("button", name="fetch all").all():
-            button.click()
+            button.press("Enter")
             visitor.settle()
         for button in panel.get_by_role("button", name="show all").all():
-            button.click()
+            button.press("Enter")
         found = panel.evaluate(READ)
         return cls(
             found["title"],

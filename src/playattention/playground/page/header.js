@@ -32,7 +32,6 @@ export class Header {
     this.wrong = h("p", { id: "text-wrong", class: "problem", role: "alert", hidden: true });
     this.examples = h("select", { id: "examples", onchange: () => this.#example() });
     this.facts = h("p", { class: "facts hint" });
-    this.change = h("p", { class: "change", hidden: true });
     fill(element, this.#top(), this.#bottom());
   }
 
@@ -57,7 +56,7 @@ export class Header {
       { class: "header-text" },
       field("Text", this.text),
       field("Examples", this.examples),
-      h("div", { class: "header-told" }, this.wrong, this.change, this.told, this.facts),
+      h("div", { class: "header-told" }, this.wrong, this.told, this.facts),
     );
   }
 
@@ -99,9 +98,6 @@ export class Header {
     this.#showSteps(look.steps.length ? look.steps : [look.step], look.step);
     fill(this.told, `${look.tokens.length} of at most ${look.seq_size} tokens`);
     fill(this.facts, facts(look, run));
-    const undo = h("button", { class: "link", type: "button", onclick: () => state.set({ change: null }) }, "undo");
-    fill(this.change, look.change && ["changed: ", h("code", {}, look.change), " ", undo]);
-    this.change.hidden = !look.change;
   }
 
   /**

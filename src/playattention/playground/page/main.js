@@ -11,6 +11,7 @@ import * as state from "./state.js";
 import { onTheme, startTheme } from "./theme.js";
 import { Tokens } from "./tokens.js";
 import { addTour } from "./tour.js";
+import { changeNote } from "./views/change_note.js";
 import { VIEWS } from "./views/index.js";
 
 /** The page's parts, made once. */
@@ -32,6 +33,8 @@ class Page {
     this.hovers = new Set();
     document.getElementById("header").append(this.tokens.element);
     addTour(document.querySelector(".header-top"), VIEWS);
+    // What if has a note of its own.
+    document.body.append(changeNote(() => state.get().view !== "what-if").element);
     this.arithmetic = new Arithmetic(document.getElementById("arithmetic"));
     document.getElementById("skip").addEventListener("click", (event) => {
       event.preventDefault(); // the part after # is the page's state

@@ -55,15 +55,15 @@ function operand(slot, cell, term, numbers, tensors) {
   const follow = (rule) => followed(rule, cell, term ?? 0, numbers);
   const index = slot.index.map(follow);
   const place = slot.at && slot.at.map(follow);
-  let number = slot.number && follow(slot.number);
-  if (!slot.number && place && !place.includes(null)) {
+  let number = slot.number.length ? follow(slot.number[0]) : null;
+  if (!slot.number.length && place && !place.includes(null)) {
     const tensor = tensors.of(kind, path);
     number = tensor ? at(tensor, place) : null;
   }
   return { name, index, number, role, kind, path, at: place, term, shape };
 }
 
-/** Follow a rule of report_patterns.py: c + a · cell + b · term, or another operand’s number. */
+/** Follow a rule of report_rules.py: c + a · cell + b · term, or another operand’s number. */
 function followed(rule, cell, term, numbers) {
   if (rule === null) return null;
   if (rule.of !== undefined) return numbers[rule.of];

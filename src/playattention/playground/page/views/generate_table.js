@@ -74,7 +74,7 @@ export function showCache(element, answer, sizes, change) {
   const { cache, seen } = answer;
   if (!cache) {
     const why = change ? "With this change" : "In this model";
-    return fill(element, h("h3", {}, "Cache"), h("p", {}, `${why} nothing can be kept: all ${seen} tokens are read anew for each one.`));
+    return fill(element, h("h2", {}, "Cache"), h("p", {}, `${why} nothing can be kept: all ${seen} tokens are read anew for each one.`));
   }
   const { tokens, bytes, bytes_per_token, capacity, layers } = cache;
   const numbers = 2 * layers * sizes.n_embd;
@@ -85,7 +85,7 @@ export function showCache(element, answer, sizes, change) {
   const full = tokens >= capacity;
   fill(
     element,
-    h("h3", {}, "Keys and values that are kept"),
+    h("h2", {}, "Keys and values that are kept"),
     h("meter", { min: 0, max: capacity, value: tokens, "aria-label": `${tokens} of ${capacity} places of the cache` }),
     h("p", {}, h("b", {}, `${tokens} of ${capacity}`), " tokens, ", h("b", { class: "cache-bytes", dataset: { bytes } }, inBytes(bytes)), ` of ${inBytes(bytes_per_token * capacity)}`),
     h("p", { class: "hint" }, `Each token adds ${bytes_per_token.toLocaleString("en")} bytes${formula}.`),

@@ -82,7 +82,7 @@ export class Watch {
     if (key === this.#samples) return;
     this.#samples = key;
     const figures = samples.toReversed().map(({ step, text }) =>
-      h("figure", {}, h("figcaption", { class: "hint" }, `after ${step.toLocaleString("en")} steps`), h("pre", {}, text)),
+      h("figure", {}, h("figcaption", { class: "hint" }, `after ${step.toLocaleString("en")} steps`), h("pre", { tabindex: 0, role: "group", "aria-label": `Text after ${step} steps` }, text)),
     );
     const older = figures.length > 2 && h("details", {}, h("summary", {}, `${figures.length - 2} earlier`), figures.slice(2));
     fill(this.samples, figures.slice(0, 2), older);
