@@ -5,6 +5,7 @@ not know a model's own classes: what those do stands in their source.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -12,7 +13,6 @@ import torch
 from playattention.xray.arithmetic import activations
 from playattention.xray.arithmetic.cells import (
     Computed,
-    Index,
     Input,
     Leaf,
     Node,
@@ -211,18 +211,11 @@ def cross_entropy(
     counted = (targets != ignore_index).nonzero().flatten()
     scores = input.whole()
     maxima = scores[counted].amax(-1).double() if len(counted) else scores.new_zeros(0).double()
-    # A position at a time: all of GPT-2's logits in float64 would be a second copy, twice as large.
-    log_sums = [float(scores[place].double().logsumexp(-1)) for place in counted.tolist()]
-    log_sum = torch.tensor(log_sums, dtype=torch.float64)
-    all_means = [float(scores[place].double().mean()) for place in counted.tolist()]
-    kept_means = all_means if label_smoothing else [0.0] * len(counted)
-    means = torch.tensor(kept_means, dtype=torch.float64)
-
-    def every(cells: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-        return places.expand(*cells.shape[:-1], *places.shape)
+    log_sums = _of_rows(scores, counted, partial(torch.logsumexp, dim=-1))
+    means = _of_rows(scores, counted, torch.mean) if label_smoothing else 0.0 * log_sums
 
     def surprises(logits: torch.Tensor) -> torch.Tensor:
-        return log_sum - (1 - label_smoothing) * logits - label_smoothing * means
+        return log_sums - (1 - label_smoothing) * logits - label_smoothing * means
 
     def compute(_ids: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
         total = surprises(logits).sum(-1)
@@ -230,30 +223,42 @@ def cross_entropy(
 
     def facts(_ids: torch.Tensor, logits: torch.Tensor) -> dict[str, Any]:
         losses = surprises(logits)
-        at = [unraveled(place) for place in counted.tolist()]
+        at = [cell for _, cell in target.origins(counted.unsqueeze(-1))]  # before it was flattened
         return {
             "counted": len(counted),
             "position": tuple(at),
             "maximum": tuple(maxima.tolist()),
-            "log-sum": tuple(log_sums),
-            **({"mean logit": tuple(all_means)} if label_smoothing else {}),
+            "log-sum": tuple(log_sums.tolist()),
+            **({"mean logit": tuple(means.tolist())} if label_smoothing else {}),
             "loss": tuple(losses.tolist()),
         }
 
-    def unraveled(place: int) -> Index:
-        """Return a position in the tensor that the rows were flattened from."""
-        return target.origins(torch.tensor([[place]]))[0][1]
-
     own = torch.stack([counted, targets[counted]], dim=-1)
     inputs = (
-        Input("target", target, lambda cells: every(cells, counted.unsqueeze(-1))),
-        Input("target's logit", input, lambda cells: every(cells, own)),
+        Input("target", target, lambda cells: _every(cells, counted.unsqueeze(-1))),
+        Input("target's logit", input, lambda cells: _every(cells, own)),
     )
     mean = "mean of " * (reduction == "mean") + "Σ " * (reduction == "sum")
     formula = f"{mean}ln Σ exp({input.text}) - {input.text} at the target"
     if label_smoothing:
         formula += f" * {1 - label_smoothing:g} - mean logit * {label_smoothing:g}"
     return Computed(Step("cross-entropy", formula, (), inputs, compute, facts))
+
+
+def _every(cells: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    """Return the same places for each cell."""
+    return places.expand(*cells.shape[:-1], *places.shape)
+
+
+def _of_rows(
+    scores: torch.Tensor, places: torch.Tensor, function: Callable[[torch.Tensor], torch.Tensor]
+) -> torch.Tensor:
+    """Return what a function makes of some rows, in float64.
+
+    A row at a time: all of GPT-2's logits in float64 would be a second copy, twice as large.
+    """
+    found = [float(function(scores[place].double())) for place in places.tolist()]
+    return torch.tensor(found, dtype=torch.float64)
 
 
 @operation("arange")
