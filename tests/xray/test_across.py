@@ -99,7 +99,7 @@ def test_all_together_may_take_no_more_than_the_limit(run: Path):
     weights = sum(weight.nbytes for weight in (*model.parameters(), *model.buffers()))
     one = weights + memory(model, IDX)
     assert len(across(run, IDX, limit=3 * one)) == 3
-    with pytest.raises(UserError, match=r"^limit = .* MiB; allowed: fewer tokens"):
+    with pytest.raises(UserError, match=r"^limit = .* bytes: .*; allowed: fewer tokens"):
         across(run, IDX, limit=3 * one - 1)
     assert len(across(run, IDX, [0, 2], limit=3 * one - 1)) == 2
 
@@ -195,8 +195,8 @@ def test_a_difference_is_shown_in_lines_of_80_columns(
         for line, value in zip(lines[1:13], less, strict=False):
             assert line.split() == [
                 f"{less.shares[value]:.1%}",
-                value.title,
+                value.shown,
                 *str(value.shape).split(),
             ]
     else:
-        assert lines[1] == "only in the first: 2 values, such as :loss"
+        assert lines[1] == "only in the first: 2 values, such as loss"

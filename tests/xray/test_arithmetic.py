@@ -1,6 +1,7 @@
 """Cells: where a movement takes each number from, in small tensors and in large ones."""
 
 import inspect
+from functools import partial
 
 import pytest
 import torch
@@ -99,6 +100,17 @@ def test_a_layer_computes_what_torchs_module_computes(name):
     torch.testing.assert_close(found.whole(), module(given).detach(), rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [("LeakyReLU", [0.3]), ("ELU", [0.5]), ("Softplus", [2.0, 0.4]), ("GELU", ["tanh"])],
+)
+def test_a_layer_has_the_settings_that_it_was_made_with(name, settings):
+    module = getattr(torch.nn, name)(*settings)
+    found = LAYERS[name](Known(module), Leaf("x", X))
+    torch.testing.assert_close(found.whole(), module(X), rtol=1e-10, atol=1e-12)
+    assert not torch.allclose(found.whole(), getattr(torch.nn, name)()(X), rtol=1e-7)
+
+
 def takes_two(name: str) -> bool:
     """Tell whether an operation takes another number beside the first."""
     return "other" in inspect.signature(OPERATIONS[name]).parameters
@@ -110,17 +122,43 @@ def test_a_handler_computes_what_torch_computes(name):
     kinds = ("bool", "int", "long")  # in torch these are data types, too
     function = getattr(F, name, None) or getattr(torch, name, None)
     function = getattr(torch.Tensor, name) if name in kinds else function
+    if name in IN_PLACE:
+        function = getattr(torch.Tensor, f"{name}_")
     plain, named = CALLS.get(name, ([X, Y] if takes_two(name) else [X + 1], {}))
-    expected = function(*plain, **named)
+    expected = function(*[one.clone() if one is X else one for one in plain], **named)
     nodes = [Leaf("x", one) if isinstance(one, torch.Tensor) else one for one in plain]
     options = {
         key: Leaf(key, one) if isinstance(one, torch.Tensor) else one for key, one in named.items()
     }
     found = OPERATIONS[name](*nodes, **options)
     assert found.shape == tuple(expected.shape)
-    torch.testing.assert_close(
-        torch.as_tensor(found.whole()).double(), expected.double(), rtol=1e-10, atol=1e-12
-    )
+    close = partial(torch.testing.assert_close, rtol=1e-10, atol=1e-12)
+    close(torch.as_tensor(found.whole()).double(), expected.double())
+    last = torch.tensor([size - 1 for size in found.shape], dtype=torch.long)
+    close(found.numbers(last), expected[tuple(last)].double(), check_stride=False)
+
+
+IN_PLACE = ("fill", "zero", "copy")
+"""What torch knows under a name with a line at its end alone."""
+
+
+@pytest.mark.parametrize("name", ["max", "min"])
+def test_extremes_along_a_dimension_have_values_and_places(name):
+    expected = getattr(torch, name)(X, 1)
+    for mine, other in zip(OPERATIONS[name](Leaf("x", X), 1), expected, strict=True):
+        assert torch.equal(mine.whole(), other.double())
+    both = OPERATIONS[name](Leaf("x", X), Leaf("y", Y))
+    assert torch.equal(both.whole(), getattr(torch, name)(X, Y))
+
+
+@pytest.mark.parametrize("smoothing", [0.1, 0.7])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_a_smoothed_cross_entropy_is_torchs(smoothing, reduction):
+    given = {"label_smoothing": smoothing, "reduction": reduction}
+    targets = torch.tensor([3, -100, 1])
+    found = OPERATIONS["cross_entropy"](Leaf("x", X[0]), Leaf("y", targets), **given)
+    expected = F.cross_entropy(X[0], targets, **given)
+    assert float(found.whole()) == pytest.approx(float(expected), rel=1e-12)
 
 
 M, W, IDS = X[0], torch.rand(5, 4, generator=RANDOM, dtype=torch.float64), torch.tensor([[4, 0, 2]])
@@ -128,17 +166,29 @@ CALLS: dict = {
     "arange": ([2, 9, 3], {}),
     "clamp": ([X, -0.2, 0.1], {}),
     "clip": ([X, -0.2, 0.1], {}),
+    "copy": ([X, Y], {}),
+    "cumprod": ([X, 1], {}),
+    "cumsum": ([X, 1], {}),
     "cross_entropy": ([M, torch.tensor([3, -100, 1])], {}),
     "dropout": ([X, 0.4, False], {}),
     "einsum": (["bij,kj->bki", X, W], {}),
     "embedding": ([IDS, W], {}),
+    "elu": ([X], {"alpha": 0.3}),
+    "fill": ([X, 0.7], {}),
+    "leaky_relu": ([X, 0.2], {}),
+    "lerp": ([X, Y, 0.3], {}),
+    "softplus": ([X], {"beta": 3.0, "threshold": 1.0}),
+    "zero": ([X], {}),
     "gelu": ([X], {"approximate": "tanh"}),
     "layer_norm": ([X, (3, 4)], {"weight": M, "bias": M + 1, "eps": 1e-3}),
     "linear": ([X, W, W[:, 0]], {}),
     "masked_fill": ([X, X > 0, -3.0], {}),
     "normalize": ([X], {"dim": 1}),
     "pow": ([X + 1, Y], {}),
-    **dict.fromkeys(("relu", "abs", "absolute", "int", "long", "bool"), ([X * 3], {})),
+    **dict.fromkeys(
+        ("relu", "abs", "absolute", "round", "floor", "sign", "silu", "int", "long", "bool"),
+        ([X * 3], {}),
+    ),
     "outer": ([W[0], W[1]], {}),
     "rms_norm": ([X, (4,), W[0], 1e-3], {}),
     "scaled_dot_product_attention": ([X, X + 1, X * 2], {"is_causal": True}),
@@ -148,9 +198,12 @@ CALLS: dict = {
     **dict.fromkeys(("mv",), ([M, W[0]], {})),
     **dict.fromkeys(("dot",), ([W[0], W[1]], {})),
     **dict.fromkeys(("bmm",), ([X, X.transpose(1, 2)], {})),
-    **dict.fromkeys(("softmax", "log_softmax", "amax", "amin", "logsumexp"), ([X, 1], {})),
+    **dict.fromkeys(
+        ("softmax", "log_softmax", "amax", "amin", "argmax", "argmin", "logsumexp"), ([X, 1], {})
+    ),
     **dict.fromkeys(("mean", "sum"), ([X, (0, 2), True], {})),
     **dict.fromkeys(("var", "std"), ([X, 1], {})),
+    **dict.fromkeys(("any", "all"), ([X > 0.1, 1], {})),
     **dict.fromkeys(("prod",), ([X, 1], {})),
 }
 """How torch takes an operation that needs more than one tensor."""

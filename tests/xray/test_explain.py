@@ -293,8 +293,35 @@ def test_an_index_may_count_from_the_end(gpt, idx):
 @pytest.mark.parametrize("index", [(0, 0), (2, 0, 0), (0, -6, 0), 1, (0, 0, 0, 0)])
 def test_a_wrong_index_is_told_with_the_shape(gpt, idx, index):
     trace = gpt_trace(gpt, idx)
-    with pytest.raises(UserError, match=r"index = .*:logits has the shape \(2, 5, 11\); allowed"):
+    with pytest.raises(UserError, match=r"index = .*: logits has the shape \(2, 5, 11\); allowed"):
         explain(trace, "", "logits", index)
+
+
+@pytest.mark.parametrize("index", [(0, 0.5, 0), "ab", (None, 0, 0), 1.5])
+def test_an_index_is_whole_numbers(gpt, idx, index):
+    with pytest.raises(UserError, match="must be whole numbers"):
+        explain(gpt_trace(gpt, idx), "", "logits", index)
+
+
+def test_a_value_of_the_model_itself_is_printed_without_a_colon(gpt, idx, targets):
+    trace = gpt_trace(gpt, idx, targets)
+    loss = explain(trace, "", "loss", ())
+    assert repr(loss).startswith("loss[] = ")
+    assert repr(trace.one("", "loss")).startswith("<loss () ")
+    assert (loss.title, loss.value.shown) == (":loss", "loss")
+    returned = explain(trace, "", "return[0]", (0, 0, 0))
+    assert repr(returned).startswith("return[0][0, 0, 0] = ")
+    with pytest.raises(UserError, match=r"occurrence = 9: loss was bound 1 times"):
+        trace.one("", "loss", 9)
+
+
+def test_no_number_is_cut_in_80_columns(own_note="a " * 30 + "word, the model's number 8.8212345 "):
+    value = Explanation("m" * 70, (0, 1), -1.25e-05, "op", "", (), {}, None, own_note * 3)
+    rows = repr(value).splitlines()
+    assert rows[0].endswith("mm[0, 1] = -1.25e-05")
+    assert "..." in rows[0]
+    assert all(len(row) <= 80 for row in rows)
+    assert " ".join(" ".join(rows).split()).count("the model's number 8.8212345") == 3
 
 
 def test_weights_that_were_changed_since_are_refused(gpt, idx):

@@ -10,7 +10,7 @@ from torch import nn
 from playattention import xray
 from playattention.xray.explain import explain, explain_value
 from tests.xray import own_model
-from tests.xray.test_explain import cells, check, check_operand, close, explanations, largest
+from tests.xray.test_explain import cells, check, check_operand, close, explanations, largest, roles
 from tests.xray.test_learners_models import GATED, LINE_ADDED, edited
 
 
@@ -130,10 +130,13 @@ def own(written, body: str) -> xray.Trace:
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        ("y = torch.cumsum(x, dim=1)", "what cumsum does"),
+        ("y = torch.cummax(x, dim=1)[0]", "what cummax does"),
         ("y = torch.fft.fft(x).real", "what fft"),
         ("y = x + torch.rand(2, 3)", "what rand does"),
-        ("y = x if x.sum() > 3 else -x", "whether x.sum() > 3 held"),
+        ("y = x if {*range(3)} else -x", "a set is not followed"),
+        ("y = x * float(sorted(x[0])[0])", "sorted, with what it is given here, is not followed"),
+        ("y = x * (lambda one, two=2: two)(1)", "a lambda with other arguments"),
+        ("y = x.float().bernoulli_(0.5)", "what bernoulli_ does"),
         ("y = torch.dropout(x, 0.5, True) + x", "dropout draws at random"),
         ("y = x.softmax(1, invented=3) if False else torch.special.i0(x)", "what"),
     ],
@@ -162,7 +165,8 @@ def test_what_was_changed_from_outside_is_not_explained_away(gpt, idx):
     trace = xray.watch(gpt, idx)
     found = explain(trace, "", "logits", (0, 0, 0))
     assert found.result is None
-    assert "the model's number" in found.note
+    assert found.operation == "changed from outside"
+    assert found.note.startswith("a hook changed what head takes in or gives")
 
 
 def test_what_was_not_kept_is_told(gpt, idx):
@@ -184,6 +188,30 @@ def test_what_was_not_kept_is_told(gpt, idx):
         "if idx.dim() == 2:\n    scale = 3\nelse:\n    scale = 4\ny = idx * scale\nreturn y",
         "self.kept = idx * 2\ny = self.kept + 1\nreturn y",
         "y: torch.Tensor = torch.where(idx > 2, idx, -idx)\nz = y.sum(dim=(0, 1)) / 2\nreturn z",
+        "x = idx.float()\nk = max(x.sum(), x.mean()) + min(x[0, 0], x[1, 1], 3)\nreturn k",
+        "x = idx - 2.5\ny = abs(x) + x.round() + len(x)\nreturn y",
+        "x = idx.float()\ny = x / float(x.max()) if x.sum() > 3 and not (x < 0).any() else -x\n"
+        "return y",
+        "parts = {'a': idx * 2, 'b': [idx + 1]}\ny = parts['b'][0] * parts['a']\nreturn y",
+        "st = {'a': idx}\nst['k'] = idx * 3\ny = st['k'] + st['a']\nreturn y",
+        "out = [idx, idx * 2]\nout[1] = idx * 5\ny = out[0] + out[1]\nreturn y",
+        "out = torch.zeros(2, 3)\nout[:, 1] = idx[:, 0] * 2\nout[0] += 7\nout[idx > 4] = -1\n"
+        "y = out * 2\nreturn y",
+        "acc = 0\nfor row in idx:\n    o = row * 2\n    acc = acc + o\ny = acc / 2\nreturn y",
+        "acc = 0.5\nfor row in idx:\n    acc += row\nreturn acc",
+        "acc = None\nfor row in idx:\n    acc = row if acc is None else acc + row\nreturn acc",
+        "twice = lambda z: z * 2 + idx\ny = twice(idx) + (lambda a, b: a - b)(idx, 1)\nreturn y",
+        "x = idx - 2.5\nF = torch.nn.functional\ny = F.leaky_relu(x, 0.2) + F.elu(x)\nreturn y",
+        "x = idx.float()\nvalues, places = x.max(-1)\ny = x.min(dim=0).values * 2 + x.amin(0)\n"
+        "both = x.max(1)\nz = both.values + both[1]\nreturn z",
+        "x = idx.float()\ny = x.cumsum(dim=1) + torch.lerp(x, -x, 0.25)\nreturn y",
+        "y = idx * 2; z = y + 1; return z",
+        "s = idx * 1.0; s.mul_(3); return s",
+        "x = idx.float()\ns = x @ x.T\nmask = torch.eye(2)\n"
+        "s.masked_fill_(mask == 0, float('-inf'))\nw = s.softmax(-1)\nreturn w",
+        "x = idx.float()\nx.mul_(2)\ny = x * 1\nx[:, 0].fill_(9)\ntorch.relu_(x)\nx.copy_(y)\n"
+        "x.sub_(1).clamp_(0, 3)\nreturn x",
+        "x = idx - 2.5\ntorch.nn.functional.relu(x, inplace=True)\nreturn x",
         "y = (idx > 2) & ~(idx == 5) | (idx < 1)\nreturn y.long()",
     ],
 )
@@ -192,7 +220,65 @@ def test_pythons_other_ways_to_write_are_followed(written, body):
     for value in trace:
         for cell in cells(value):
             found = explain_value(trace, value, cell)
+            assert found.result is not None, found
             assert found.result == pytest.approx(float(value.tensor[cell])), found
+
+
+def test_a_change_in_place_is_explained_from_what_was_there_before(written):
+    trace = own(written, "x = idx.float()\nx.mul_(2)\ny = x\nreturn y")
+    found = explain(trace, "", "x", (1, 2))
+    assert (found.operation, roles(found)) == ("product", {"left": [6.0], "right": [2.0]})
+    assert found.operands[0].path == ":x"
+    after = explain(trace, "", "y", (1, 2))
+    assert (after.operands[0].path, after.operands[0].number) == (":x#1", 12.0)
+
+
+def test_a_change_under_another_name_is_told_so(written):
+    trace = own(written, "x = idx.float()\ny = x\nx.add_(y)\nz = y * 1\nreturn z")
+    found = explain(trace, "", "y", (1, 2))
+    assert found.note == "it was changed in place under another name"
+    assert explain(trace, "", "z", (1, 2)).result == 12.0
+
+
+def test_a_property_is_told_as_what_it_returned(written, idx):
+    learner = written(
+        "own",
+        """
+        import torch
+        from torch import nn
+
+        class Own(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.emb = nn.Embedding(11, 4)
+                self.w = nn.Parameter(torch.ones(4))
+
+            @property
+            def w2(self):
+                return self.w * 2
+
+            def forward(self, idx):
+                y = self.emb(idx) * self.w2
+                return y
+        """,
+    )
+    trace = xray.watch(learner.Own(), idx)
+    found = explain(trace, "", "y", (0, 1, 2))
+    assert found.operation == "product"
+    assert [one.path for one in found.operands] == [None, ":return"]
+    assert "return[2]" in repr(found)
+
+
+def test_what_is_no_number_is_told_in_words(written):
+    """A class of numbers of its own, as a learner may write one."""
+    trace = own(
+        written,
+        "class Two:\n    def __rmul__(self, other):\n        return other * 2\n"
+        "y = idx * Two()\nreturn y",
+    )
+    found = explain(trace, "", "y", (0, 0))
+    assert found.result is None
+    assert not any(name in found.note for name in ("Leaf", "Own(", "Computed", "Method("))
 
 
 def test_a_loops_counter_is_not_guessed(written):

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ import torch
 
 from playattention import xray
 from playattention.models import MODELS
-from playattention.xray.glossary import GLOSSARY, entry, meaning, role
+from playattention.xray.glossary import GLOSSARY, key, meaning, role
+from playattention.xray.glossary_statements import STATEMENTS
 from playattention.xray.glossary_words import WORDS
 from playattention.xray.trace import Trace
 from playattention.xray.values import Value
@@ -18,6 +20,7 @@ from tests.xray.conftest import SIZES, small_model
 from tests.xray.test_learners_models import LINE_ADDED, edited
 
 B, T = 2, 5
+HEAD = "blocks.0.attention.heads.1"
 BATCH = torch.tensor([[3, 1, 4, 1, 5], [9, 2, 6, 5, 3]])
 
 SHAPE = r"\(([A-Z0-9, ]*)\)"
@@ -60,14 +63,30 @@ def test_every_value_has_an_entry_whose_shape_is_true(traced):
     for value in trace:
         found = meaning(value)
         assert found is not None, value
-        assert found == entry(value, GLOSSARY[model])
+        assert found == GLOSSARY[model][key(value, GLOSSARY[model])]
         assert shape_of(found.shape.strip("()"), known) == value.shape, value
 
 
 def test_there_is_no_entry_for_a_value_that_is_not_there(traced):
     model, trace = traced
-    used = {id(entry(value, GLOSSARY[model])) for value in trace}
-    assert [key for key, found in GLOSSARY[model].items() if id(found) not in used] == []
+    used = {key(value, GLOSSARY[model]) for value in trace}
+    assert [place for place in GLOSSARY[model] if place not in used] == []
+
+
+def test_the_statements_are_those_of_the_models_files(traced):
+    """All of them, and no other: with what runs where no targets are given."""
+    model, trace = traced
+    without = xray.watch(small_model(model), BATCH)
+    seen: dict[tuple[str, str, str], set[str]] = {}
+    for value in (*trace, *without):
+        seen.setdefault(key(value, GLOSSARY[model]), set()).add(value.source)
+    seen["", "forward", "return[1]"].add("return logits, None")  # whose second is no tensor
+    told = {
+        (*place, name): {*statements.splitlines()}
+        for place, names in STATEMENTS[model].items()
+        for name, statements in names.items()
+    }
+    assert told == seen
 
 
 def test_what_is_written_once_is_used():
@@ -102,6 +121,36 @@ def test_a_learners_line_has_no_entry_and_the_lines_left_alone_have(written):
     own = xray.watch(small_model("gpt"), BATCH)
     assert meaning(trace.one(head, "weights")) == meaning(own.one(head, "weights"))
     assert meaning(trace.one(head, "weights")) is not None
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "old", "new"),
+    [
+        (HEAD, "weights", "F.softmax(masked, dim=-1)", "torch.sigmoid(masked)"),
+        (HEAD, "scaled", "scores * self.scale", "scores * 100"),
+        ("blocks.1.feed_forward", "activated", "F.relu(hidden)", "F.silu(hidden)"),
+        ("blocks.1", "return", "x_attended + computed", "(\n    x_attended + 2 * computed\n)"),
+    ],
+)
+def test_a_changed_statement_has_no_entry_in_the_models_own_file_neither(
+    written, module, name, old, new
+):
+    """The file of a copied package is edited in place: it is found under the model's own path."""
+    trace = xray.watch(edited(written, (old, new)), BATCH)
+    own = xray.watch(small_model("gpt"), BATCH).one(module, name)
+    value = replace(trace.one(module, name), file=own.file)
+    assert meaning(own) is not None
+    assert meaning(value) is None
+
+
+def test_layout_and_comments_are_no_change(written):
+    laid_out = (
+        "weights = F.softmax(\n            masked,  # no token looks ahead\n            dim=-1)"
+    )
+    trace = xray.watch(edited(written, ("weights = F.softmax(masked, dim=-1)", laid_out)), BATCH)
+    assert "no token looks ahead" in trace.one(HEAD, "weights").source
+    own = xray.watch(small_model("gpt"), BATCH)
+    assert meaning(trace.one(HEAD, "weights")) == meaning(own.one(HEAD, "weights")) is not None
 
 
 def test_numbers_are_left_out_of_a_modules_role():

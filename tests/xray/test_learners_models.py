@@ -139,6 +139,61 @@ def test_a_change_in_place_does_not_falsify_what_was_shown(written):
     assert named(seen, "x") == [[[1.0, 2.0, 3.0]], [[2.0, 3.0, 4.0]]]
 
 
+@pytest.mark.parametrize(
+    ("statement", "name", "numbers"),
+    [
+        ("s.mul_(2)", "s", [[2.0, 4.0, 6.0]]),
+        ("s.masked_fill_(s > 1, 0.0)", "s", [[1.0, 0.0, 0.0]]),
+        ("(\n    s\n    .mul_(2)\n    .add_(1)\n)", "s", [[3.0, 5.0, 7.0]]),
+        ("s[:, 0].fill_(9)", "s", [[9.0, 2.0, 3.0]]),
+        ("torch.square_(s)", "s", [[1.0, 4.0, 9.0]]),
+        ("self.kept.sub_(1)", "self.kept", [[0.0, 1.0, 2.0]]),
+        ("halve(s)", "s", [[0.5, 1.0, 1.5]]),
+        ("[s][0].copy_(s * torch.stack([o for o in s])[0])", "s", [[1.0, 4.0, 9.0]]),
+    ],
+)
+def test_what_a_bare_call_changed_in_place_is_bound_anew(written, statement, name, numbers):
+    """Not what it only reads, and not before it is changed."""
+    body = f"s = idx.float()\no = s * 1\nself.kept = s\no.sum()\nprint(o)\n{statement}\nreturn o"
+    seen, trace = forward(written, body, extra="def halve(one):\n    one.div_(2)\n")
+    first, *again = named(seen, name)
+    assert first == [[1.0, 2.0, 3.0]]
+    assert again == [numbers]
+    assert len(named(seen, "o")) == 1
+    assert trace.one("", name, 1).source == statement
+
+
+def test_a_change_in_place_is_seen_at_each_turn(written):
+    seen, _ = forward(written, "x = idx.float(); x.add_(1)\nfor i in (1, 2): x.mul_(i)\nreturn x")
+    assert [numbers[0][0] for numbers in named(seen, "x")] == [1.0, 2.0, 2.0, 4.0]
+
+
+def test_a_property_is_not_run_to_look_at_it(written):
+    model = written(
+        "own",
+        """
+        import torch
+        from torch import nn
+
+        class Own(nn.Module):
+            ran = 0
+
+            @property
+            def ones(self):
+                self.ran += 1
+                return torch.ones(1)
+
+            def forward(self, idx):
+                x = idx.float()
+                x.add_(self.ones)
+                return x
+        """,
+    ).Own()
+    trace = xray.watch(model, torch.tensor([[1]]))
+    assert model.ran == 2  # a run, and another for the copies
+    assert [value.tensor.item() for value in trace.find(name="x")] == [1.0, 2.0]
+
+
 def test_a_model_run_twice_for_its_changes_in_place_draws_the_same_dropout(written):
     body = "x = torch.dropout(idx.float(), 0.5, True)\ny = x * 1\ny += x\nreturn y"
     torch.manual_seed(3)

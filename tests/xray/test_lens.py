@@ -158,7 +158,7 @@ def test_a_number_of_candidates_that_is_not_there_is_refused(k: int):
 @pytest.mark.parametrize("wrong", [11, -1])
 def test_a_target_that_is_no_token_is_refused(wrong: int):
     targets = torch.tensor([[1, wrong, -100]])
-    with pytest.raises(UserError, match=f"targets = {wrong}: must be 0 to 10, or -100"):
+    with pytest.raises(UserError, match=f"targets = {wrong}: must be 0 to 10, .*or -100"):
         losses(small("gpt"), ids(1, 3), targets)
 
 

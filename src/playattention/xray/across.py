@@ -15,6 +15,7 @@ import torch
 from playattention.errors import UserError
 from playattention.training.checkpoint import saved_steps
 from playattention.training.run import Run, find_run, load_run
+from playattention.xray.checks import check_ids
 from playattention.xray.trace import Trace
 from playattention.xray.tracer import too_large
 from playattention.xray.values import Value
@@ -83,6 +84,7 @@ def across(
         UserError: If the run has no such checkpoint, all would take more than the limit, or as
             in `watch`.
     """
+    check_ids(idx)
     folder = run.path if isinstance(run, Run) else find_run(run)
     saved = saved_steps(folder)
     asked = saved if steps is None else sorted(set(steps))
@@ -138,7 +140,7 @@ class Difference:
     def __repr__(self) -> str:
         rows = [f"<Difference of {len(self)} values, the largest first>"]
         rows += [
-            f"{share:>8.1%}  {value.title[-50:]:<50} {value.shape}"
+            f"{share:>8.1%}  {value.shown[-50:]:<50} {value.shape}"
             for value, share in [*self.shares.items()][:12]
         ]
         rows += [f"     ...  {len(self) - 12} more"] if len(self) > 12 else []
@@ -148,7 +150,8 @@ class Difference:
             ("of another shape", self.reshaped),
         ):
             if titles:
-                rows.append(f"{told}: {len(titles)} values, such as {titles[0]}")
+                first = titles[0].removeprefix(":")
+                rows.append(f"{told}: {len(titles)} values, such as {first}")
         return "\n".join(row[:80] for row in rows)
 
 
@@ -161,7 +164,13 @@ def difference(first: Trace, second: Trace) -> Difference:
     Args:
         first: A trace: of a later checkpoint, of a changed model, of other tokens.
         second: What it is compared with.
+
+    Raises:
+        UserError: If one of them is no trace.
     """
+    for field, trace in (("first", first), ("second", second)):
+        if not isinstance(trace, Trace):
+            raise UserError(f"{field} = {type(trace).__name__}: must be a trace, as watch gives")
     others = {_key(value): value for value in second}
     pairs = [(value, others.get(_key(value))) for value in first]
     own = {_key(value) for value in first}

@@ -167,14 +167,13 @@ def adamw_step(
         moments: What is remembered of earlier gradients, by name; default: none, the first step.
 
     Raises:
-        UserError: If there is no weight of a name.
+        UserError: If there is no weight of a name, or the rate is below 0 or not finite.
     """
     config, moments = config or TrainConfig(), moments or {}
     found = gradients.gradients if isinstance(gradients, Backward) else gradients
     own = {name: gradient.detach() for name, gradient in found.items() if gradient is not None}
-    if rate is None:
-        done = max((before.step for before in moments.values()), default=0)
-        rate = learning_rate(done, config.steps, config)
+    done = max((before.step for before in moments.values()), default=0)
+    rate = learning_rate(done, config.steps, config) if rate is None else _checked(rate)
     norm = nn.utils.get_total_norm([*own.values()])
     factor = ((config.grad_clip or math.inf) / (norm + 1e-6)).clamp(max=1.0)  # as torch clips
     groups = build_optimizer(model, config).param_groups
@@ -191,6 +190,12 @@ def adamw_step(
             before = _row(moments.get(name), place)
             step.updates[name] = _update(step, name, row, gradient, decay=decay, before=before)
     return step
+
+
+def _checked(rate: float) -> float:
+    if not (isinstance(rate, int | float) and 0 <= rate < math.inf):
+        raise UserError(f"rate = {rate!r}: must be a learning rate, 0 or more")
+    return rate
 
 
 def next_step(

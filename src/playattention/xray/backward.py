@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from playattention.errors import UserError
-from playattention.xray.checks import refuse_wrapped
+from playattention.xray.checks import check_tokens, refuse_wrapped
 from playattention.xray.trace import Trace
 from playattention.xray.values import Value
 from playattention.xray.watch import free_memory, run
@@ -80,6 +80,7 @@ def backward(
         UserError: As in `watch`, or if the model returns no loss that depends on its weights.
     """
     refuse_wrapped(model)
+    check_tokens(model, idx, targets)
     asked = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
     limit = free_memory(idx.device) / 4 if limit is None else limit
     with ExitStack() as hooks, torch.inference_mode(False), torch.enable_grad():

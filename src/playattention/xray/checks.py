@@ -75,11 +75,9 @@ def check_tokens(model: nn.Module, idx: torch.Tensor, targets: torch.Tensor | No
     Raises:
         UserError: If they do not.
     """
-    if idx.dim() != 2 or idx.dtype not in (torch.int64, torch.int32) or not idx.numel():
-        raise UserError(
-            f"idx = {idx.dtype} of shape {tuple(idx.shape)}: must be token ids (B, T), "
-            "torch.int64, at least one"
-        )
+    check_ids(idx)
+    if targets is not None:
+        check_ids(targets, "targets")
     if targets is not None and "targets" not in inspect.signature(model.forward).parameters:
         raise UserError(
             f"targets: the forward of {type(model).__name__} takes none; allowed: a model with "
@@ -99,4 +97,32 @@ def check_tokens(model: nn.Module, idx: torch.Tensor, targets: torch.Tensor | No
         raise UserError(
             f"idx = ids from {int(idx.min())} to {int(idx.max())}: must be 0 to "
             f"{vocab_size - 1}, as vocab_size = {vocab_size}"
+        )
+    # Which number below 0 does not count is the model's own affair; -100 in those of this package.
+    if isinstance(vocab_size, int) and targets is not None and int(targets.max()) >= vocab_size:
+        raise UserError(
+            f"targets = {int(targets.max())}: must be 0 to {vocab_size - 1}, as vocab_size = "
+            f"{vocab_size}, or -100 where none counts"
+        )
+
+
+def check_ids(idx: torch.Tensor, field: str = "idx") -> None:
+    """Check that these are token ids (B, T).
+
+    Args:
+        idx: What was given.
+        field: What it is called.
+
+    Raises:
+        UserError: If they are something else.
+    """
+    if not isinstance(idx, torch.Tensor):
+        raise UserError(
+            f"{field} = {type(idx).__name__}: must be a torch.Tensor of token ids (B, T), such as "
+            "torch.tensor([[1, 2, 3]])"
+        )
+    if idx.dim() != 2 or idx.dtype not in (torch.int64, torch.int32) or not idx.numel():
+        raise UserError(
+            f"{field} = {idx.dtype} of shape {tuple(idx.shape)}: must be token ids (B, T), "
+            "torch.int64, at least one"
         )

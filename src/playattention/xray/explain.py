@@ -8,6 +8,7 @@ too. Does not know any model; what it can't tell it calls so.
 
 import ast
 import math
+import operator
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -16,11 +17,27 @@ import torch
 
 from playattention.errors import UserError
 from playattention.xray.arithmetic.bindings import Names
-from playattention.xray.arithmetic.cells import Computed, Index, Input, Leaf, Node, UnknownError
+from playattention.xray.arithmetic.bound import (
+    began,
+    expression_of,
+    item_set,
+    place_in,
+    statement_of,
+)
+from playattention.xray.arithmetic.calls import Method
+from playattention.xray.arithmetic.cells import (
+    Computed,
+    Index,
+    Input,
+    Leaf,
+    Node,
+    UnknownError,
+    plainly,
+    told,
+)
 from playattention.xray.arithmetic.expressions import Reader
 from playattention.xray.arithmetic.names import Scope, elements
-from playattention.xray.arithmetic.syntax import parsed
-from playattention.xray.explanation import Explanation, Operand
+from playattention.xray.explanation import CHANGED, Explanation, Operand
 from playattention.xray.trace import Trace
 from playattention.xray.values import Value
 
@@ -65,124 +82,93 @@ def explain_value(trace: Trace, value: Value, index: Sequence[int] | int) -> Exp
     cell = _checked(value, index)
     with torch.no_grad():
         number = float(value.tensor[cell])
+        reader = _reader(trace, value)
         try:
-            node = _node(trace, value)
+            node = _node(reader, trace, value)
             if node.shape != value.shape:
                 raise UnknownError(f"it gives {node.shape} where the model has {value.shape}")
             found = _explained(node, cell, value.title, number, value)
             if not _agree(found, value):
-                raise UnknownError(
-                    f"{found.operation} of these operands is {found.result:g}, the model's number "
-                    f"{number:g}"
-                )
+                raise _disagreement(reader, found)
         except UnknownError as error:
-            return _unknown(trace, value, cell, number, str(error))
+            return _unknown(trace, value, cell, number, error)
         except Exception as error:  # a learner's file may hold what nobody thought of
-            told = f"{type(error).__name__}: {error}".splitlines()[0]
-            return _unknown(trace, value, cell, number, told)
+            why = UnknownError(plainly("its statement", error))
+            return _unknown(trace, value, cell, number, why)
     return found
+
+
+class _ChangedError(UnknownError):
+    """A number that the source does not make: it was put there from outside."""
+
+
+def _disagreement(reader: Reader, found: Explanation) -> UnknownError:
+    """Return what can be said where the source gives another number than the model has."""
+    if not reader.changed:
+        return UnknownError(
+            f"{found.operation} of these operands is {found.result:g}, the model's number "
+            f"{found.number:g}"
+        )
+    names = ", ".join(dict.fromkeys(", ".join(reader.changed.values()).split(", ")))
+    return _ChangedError(
+        f"{names} changed what {' and '.join(reader.changed)} takes in or gives; of these operands "
+        f"it would be {found.result:g}"
+    )
 
 
 def _checked(value: Value, index: Sequence[int] | int) -> Index:
     """Return a cell with all numbers counted from 0."""
-    cell = (index,) if isinstance(index, int) else tuple(int(place) for place in index)
+    asked = index if isinstance(index, Sequence | torch.Tensor) else (index,)
+    try:
+        cell = tuple(operator.index(place) for place in asked)
+    except TypeError:
+        raise UserError(f"index = {index}: must be whole numbers, such as (0, 3, 2)") from None
     fits = len(cell) == len(value.shape) and all(
         -size <= place < size for place, size in zip(cell, value.shape, strict=True)
     )
     if not fits:
         raise UserError(
-            f"index = {cell}: {value.title} has the shape {value.shape}; allowed: "
+            f"index = {cell}: {value.shown} has the shape {value.shape}; allowed: "
             f"{len(value.shape)} numbers, each below the size of its dimension"
         )
     return tuple(place % size for place, size in zip(cell, value.shape, strict=True))
 
 
-def _node(trace: Trace, value: Value) -> Node:
-    """Return what the value's statement says that it is."""
+def _reader(trace: Trace, value: Value) -> Reader:
+    """Return what reads the value's statement."""
     position = next(number for number, one in enumerate(trace.values) if one is value)
-    before, after = _began(trace, position)
-    reader = Reader(Scope(trace, value.call, before, value.line), after)
-    statement = _statement(trace, value)
+    before, after = began(trace, position)
+    return Reader(Scope(trace, value.call, before, value.line), after)
+
+
+def _node(reader: Reader, trace: Trace, value: Value) -> Node:
+    """Return what the value's statement says that it is."""
+    statement = statement_of(trace, value)
+    item = item_set(statement, value)
     if isinstance(statement, ast.For):
         found = Names(reader).rounds(statement)
-        for place in _place_in(statement.target, value):
+        for place in place_in(statement.target, value):
             found = found[place]
+    elif item is not None:
+        found = reader.item_set(*item, elements(value.name), value.tensor)
     else:
-        expression, place = _expression(statement, value)
+        expression, place = expression_of(statement, value)
+        if isinstance(statement, ast.Expr):
+            _check_changes(reader, expression, value)
         found = reader.element(expression, place, value.tensor)
     if not isinstance(found, Node):
-        raise UnknownError(f"{type(found).__name__} is no tensor")
+        raise UnknownError(f"{told(found)} is no tensor")
     return found
 
 
-def _began(trace: Trace, position: int) -> tuple[int, int]:
-    """Return how many values there were before a statement bound its own, and when it began."""
-    value, names = trace.values[position], set[str]()
-    before = position
-    while before >= 0:
-        one = trace.values[before]
-        if one.call != value.call or one.line != value.line or one.name in names:
-            break
-        names.add(one.name)
-        before -= 1
-    before += 1
-    earlier = range(before - 1, -1, -1)
-    after = next((n + 1 for n in earlier if trace.values[n].call == value.call), 0)
-    return before, after
-
-
-def _statement(trace: Trace, value: Value) -> ast.stmt:
-    """Return the statement in the syntax tree that bound a value."""
-    for node in ast.walk(parsed(trace.sources[value.file])):
-        if isinstance(node, ast.stmt) and node.lineno == value.line and _binds(node, value):
-            return node
-    raise UnknownError("its statement is not followed")
-
-
-def _binds(node: ast.stmt, value: Value) -> bool:
-    if value.variable == "return":
-        return isinstance(node, ast.Return) and node.value is not None
-    try:
-        _expression(node, value)
-    except UnknownError:
-        return isinstance(node, ast.For)
-    return True
-
-
-def _expression(statement: ast.stmt, value: Value) -> tuple[ast.expr, list[Any]]:
-    """Return the expression that a value was bound to, and which element of it."""
-    match statement:
-        case ast.Return(value=ast.expr() as found):
-            return found, elements(value.name)
-        case ast.Assign(targets=targets, value=found):
-            for target in targets:
-                place = _place_in(target, value, missing=None)
-                if place is not None:
-                    return found, place
-        case ast.AnnAssign(target=ast.Name() as target, value=ast.expr() as found):
-            return found, _place_in(target, value)
-        case ast.AugAssign(target=ast.Name(id=name), op=op, value=added) if name == value.variable:
-            return ast.BinOp(ast.Name(name, ast.Load()), op, added), elements(value.name)
-    for node in ast.walk(statement):
-        if isinstance(node, ast.NamedExpr) and node.target.id == value.variable:
-            return node.value, elements(value.name)
-    raise UnknownError("a statement of this kind is not followed")
-
-
-def _place_in(target: ast.expr, value: Value, missing: Any = ()) -> Any:
-    """Return which element a variable is bound to in a target such as `query, key`."""
-    if ast.unparse(target) == value.variable and not isinstance(target, ast.Subscript):
-        return elements(value.name)
-    if isinstance(target, ast.Tuple | ast.List):
-        for number, part in enumerate(target.elts):
-            rest = isinstance(part, ast.Starred) and part is target.elts[-1]
-            named = part.value if isinstance(part, ast.Starred) else part
-            inner = _place_in(named, value, missing=None)
-            if inner is not None:
-                return [number + inner[0], *inner[1:]] if rest else [number, *inner]
-    if missing is None:
-        return None
-    raise UnknownError(f"how {ast.unparse(target)} was bound")
+def _check_changes(reader: Reader, call: ast.expr, value: Value) -> None:
+    """Check that a bare call gives back what it changed: `x.mul_(2)`, and of `y.add_(x)` not x."""
+    assert isinstance(call, ast.Call)
+    function = call.func
+    owner = ast.unparse(function.value) if isinstance(function, ast.Attribute) else ""
+    whose = owner == value.variable or owner.startswith(f"{value.variable}.")
+    if not whose and isinstance(reader.read(function), Method):
+        raise UnknownError("it was changed in place under another name")
 
 
 def _explained(
@@ -273,14 +259,14 @@ def _agree(found: Explanation, value: Value) -> bool:
     return error <= max(max(1e-5, rounding) * largest, max(1e-6, rounding) * operands)
 
 
-def _unknown(trace: Trace, value: Value, cell: Index, number: float, why: str) -> Explanation:
+def _unknown(
+    trace: Trace, value: Value, cell: Index, number: float, why: UnknownError
+) -> Explanation:
     """Return what can be said of a number whose operation is not known: the tensors it names."""
-    position = next(place for place, one in enumerate(trace.values) if one is value)
-    before, _ = _began(trace, position)
-    scope = Scope(trace, value.call, before, value.line)
+    scope = _reader(trace, value).scope
     operands = []
     try:
-        tree: ast.AST = _statement(trace, value)
+        tree: ast.AST = statement_of(trace, value)
     except UnknownError:
         tree = ast.Module([], [])
     loaded = (node for node in ast.walk(tree) if isinstance(node, ast.Name))
@@ -293,5 +279,7 @@ def _unknown(trace: Trace, value: Value, cell: Index, number: float, why: str) -
             operands.append(
                 Operand(name, every, None, "operand", found.kind, found.path, at, None, found.shape)
             )
-    source = " ".join(value.source.split())
-    return Explanation(value.title, cell, number, source, "", tuple(operands), {}, None, why, value)
+    operation = CHANGED if isinstance(why, _ChangedError) else " ".join(value.source.split())
+    return Explanation(
+        value.title, cell, number, operation, "", tuple(operands), {}, None, str(why), value
+    )

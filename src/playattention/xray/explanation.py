@@ -4,6 +4,7 @@ Knows neither models nor source; `explain.py` fills it in.
 """
 
 import math
+import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -12,6 +13,8 @@ from playattention.xray.arithmetic.cells import Index
 from playattention.xray.values import Value
 
 WIDTH = 80
+CHANGED = "changed from outside"
+"""The operation of a number that a what-if, or a hook, put in the place of the model's own."""
 SHOWN = 3
 """Terms of a long sum that are shown at its start, and at its end."""
 
@@ -74,7 +77,8 @@ class Explanation:
     number: float
     """The model's; of a part of an expression that the model does not name, the result."""
     operation: str
-    """In short: "dot product", "softmax", "unchanged"; the source itself where it is not known."""
+    """In short: "dot product", "softmax", "unchanged", "changed from outside"; the source itself
+    where it is not known."""
     formula: str
     """With the source's names."""
     operands: tuple[Operand, ...]
@@ -83,7 +87,7 @@ class Explanation:
     result: float | None
     """Recomputed from the operands in float64; None: the operation is not known."""
     note: str = ""
-    """Why it is not known."""
+    """Why it is not known, or what changed it."""
     value: Value | None = None
     """What the number is a cell of; None: a part of an expression."""
 
@@ -122,7 +126,8 @@ class Explanation:
         }
 
     def _lines(self, shown: int | None) -> Iterator[str]:
-        yield f"{self.title}[{', '.join(map(str, self.index))}] = {_number(self.number)}"
+        number = f"[{', '.join(map(str, self.index))}] = {_number(self.number)}"
+        yield _middle(self.title.removeprefix(":"), WIDTH - len(number)) + number
         if self.value is not None:
             yield from (f"  {row}" for row in self.value.source.splitlines())
         yield f"  {self.operation}: {self.formula}" if self.formula else f"  {self.operation}"
@@ -130,7 +135,10 @@ class Explanation:
         for name, fact in self.facts.items():
             yield from _fact(name, fact, shown)
         if self.result is None:
-            yield f"  not explained: {self.note}"
+            start = "" if self.operation == CHANGED else "not explained: "
+            yield from textwrap.wrap(
+                start + self.note, WIDTH, initial_indent="  ", subsequent_indent="    "
+            )
         elif self.value is None:
             yield f"  = {_number(self.result)}"
         else:
@@ -177,7 +185,12 @@ def _number(number: Any, operand: Operand | None = None) -> str:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= 28 else f"{name[:14]}...{name[-11:]}"
+    return _middle(name, 28)
+
+
+def _middle(text: str, width: int) -> str:
+    """Return a text without its middle, if it is too long."""
+    return text if len(text) <= width else f"{text[: width - 14]}...{text[-11:]}"
 
 
 def _cut(line: str) -> str:

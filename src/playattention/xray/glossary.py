@@ -1,16 +1,16 @@
 """What each value of the registered models means, how it is computed, and its shape in symbols.
 
 A new model is one table in `TABLES`: the module's role, then the function, then the name. Words
-that several models share stand once, in `glossary_words.py`. Symbols are those of the models'
-legends; where a text is read at once, as in a watch, S is T.
+that several models share stand once, in `glossary_words.py`; the statements that they are about
+are in `glossary_statements.py`. Symbols are those of the models' legends; where a text is read at
+once, as in a watch, S is T.
 """
 
-import importlib.util
+import ast
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
+from functools import lru_cache
 
-from playattention.models import MODELS
+from playattention.xray.glossary_statements import STATEMENTS
 from playattention.xray.glossary_words import WORDS
 from playattention.xray.values import Value
 
@@ -128,25 +128,25 @@ def meaning(value: Value) -> Entry | None:
     """Return what a value means.
 
     Args:
-        value: Of a registered model, or of an edited copy of one: then its statement must still be
-            the model's own.
+        value: Of a registered model, or of an edited one: then its statement must still be the
+            released model's own, layout and comments aside.
 
     Returns:
         The entry; None if there is none.
     """
-    here = Path(value.file)
-    models = sorted(GLOSSARY, key=lambda model: _source(model)[0] != here)  # its own file first
-    for model in models:
-        path, text = _source(model)
-        if path == here or value.source.splitlines()[0] in text:
-            found = entry(value, GLOSSARY[model])
-            if found is not None:
-                return found
+    for model, entries in GLOSSARY.items():
+        found = key(value, entries)
+        if found is None:
+            continue
+        place, function, name = found
+        released = STATEMENTS[model][place, function][name].splitlines()
+        if _plain(value.source) in map(_plain, released):
+            return entries[found]
     return None
 
 
-def entry(value: Value, entries: dict[Key, Entry]) -> Entry | None:
-    """Return a model's entry for a value, by names alone; None if it has none.
+def key(value: Value, entries: dict[Key, Entry]) -> Key | None:
+    """Return under which key a model has an entry for a value, by names alone; None: it has none.
 
     Args:
         value: The value.
@@ -154,7 +154,7 @@ def entry(value: Value, entries: dict[Key, Entry]) -> Entry | None:
     """
     names = (f"{value.name}#{value.occurrence}", value.name, value.variable)
     keys = ((role(value.module), value.function, name) for name in names)
-    return next((entries[key] for key in keys if key in entries), None)
+    return next((one for one in keys if one in entries), None)
 
 
 def role(module: str) -> str:
@@ -163,9 +163,10 @@ def role(module: str) -> str:
     return names[-1] if names else ""
 
 
-@cache
-def _source(model: str) -> tuple[Path, str]:
-    found = importlib.util.find_spec(MODELS[model].partition(":")[0])
-    assert found is not None  # it is registered, and a test imports it
-    assert found.origin is not None  # it is a file
-    return Path(found.origin), Path(found.origin).read_text(encoding="utf-8")
+@lru_cache(maxsize=1024)
+def _plain(statement: str) -> str:
+    """Return a statement without its layout and comments."""
+    try:
+        return ast.unparse(ast.parse(statement))
+    except SyntaxError:  # the head of a loop
+        return statement

@@ -16,6 +16,7 @@ from torch import nn
 from playattention.errors import UserError, unknown
 from playattention.models.kv_cache import KVCache
 from playattention.xray.checks import refuse_wrapped
+from playattention.xray.marks import marked
 from playattention.xray.watch import explicit_attention
 
 Edit = Callable[[torch.Tensor], torch.Tensor]
@@ -26,16 +27,17 @@ class Change:
 
     Args:
         taken_back: Undoes each, the last first.
+        name: What the change is called.
         cached: Whether the change can be made to the tokens of a cache one by one.
     """
 
-    def __init__(self, taken_back: ExitStack, cached: bool) -> None:
+    def __init__(self, taken_back: ExitStack, name: str, cached: bool) -> None:
         self.start = 0
         """Position of the first token of the pass that runs: 0, or what its cache holds."""
         self.growing = False
         """Whether the pass that runs has a cache."""
         self._taken_back = taken_back
-        self._cached = cached
+        self._name, self._cached = name, cached
         self._known: WeakSet[KVCache] = WeakSet()
 
     def output(self, module: nn.Module, edit: Edit) -> None:
@@ -49,7 +51,7 @@ class Change:
                 )
             return edit(output)
 
-        self._take_back(module.register_forward_hook(hook))
+        self._take_back(module.register_forward_hook(hook), module)
 
     def input(self, module: nn.Module, edit: Edit, *, first: bool = False) -> None:
         """Put another tensor in the place of the first that a module is given.
@@ -68,7 +70,7 @@ class Change:
                 )
             return edit(args[0]), *args[1:]
 
-        self._take_back(module.register_forward_pre_hook(hook, prepend=first))
+        self._take_back(module.register_forward_pre_hook(hook, prepend=first), module)
 
     def put(self, module: nn.Module, name: str, value: object) -> None:
         """Give another value to a module's attribute or buffer."""
@@ -102,16 +104,21 @@ class Change:
                 "allowed: a cache that begins inside of the change"
             )
 
-    def _take_back(self, handle: torch.utils.hooks.RemovableHandle) -> None:
+    def _take_back(
+        self, handle: torch.utils.hooks.RemovableHandle, changed: nn.Module | None = None
+    ) -> None:
         self._taken_back.callback(handle.remove)
+        if changed is not None:
+            self._taken_back.enter_context(marked(changed, self._name))
 
 
 @contextmanager
-def changing(model: nn.Module, *, cached: bool = True) -> Iterator[Change]:
+def changing(model: nn.Module, name: str, *, cached: bool = True) -> Iterator[Change]:
     """Let a model be changed, and put it back as it was, whatever happens.
 
     Args:
         model: Attends step by step meanwhile, as a fused operation shows no weights to change.
+        name: What the change is called, in an explanation of what it changed.
         cached: Whether the change holds where keys and values come from a cache.
 
     Raises:
@@ -119,7 +126,7 @@ def changing(model: nn.Module, *, cached: bool = True) -> Iterator[Change]:
     """
     refuse_wrapped(model)
     with explicit_attention(model), ExitStack() as taken_back:
-        change = Change(taken_back, cached)
+        change = Change(taken_back, name, cached)
         change.follow(model)
         yield change
 
@@ -182,5 +189,17 @@ def check_number(field: str, number: int, count: int) -> None:
 
 
 def chosen(model: nn.Module, numbers: Iterable[int] | None) -> list[int]:
-    """Return the numbers of the layers that are meant; None: of all."""
-    return [*range(len(layers(model)))] if numbers is None else [*numbers]
+    """Return the numbers of the layers that are meant; None: of all.
+
+    Raises:
+        UserError: If they are no row of numbers, or there is no such layer.
+    """
+    count = len(layers(model))
+    if numbers is None:
+        return [*range(count)]
+    if not isinstance(numbers, Iterable) or isinstance(numbers, str):
+        raise UserError(f"layers = {numbers!r}: must be several, such as [{numbers!r}]")
+    asked = [*numbers]
+    for number in asked:
+        check_number("layer", number, count)
+    return asked

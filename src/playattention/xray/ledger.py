@@ -15,6 +15,7 @@ from torch import nn
 
 from playattention.errors import UserError
 from playattention.xray.anatomy import Anatomy, Passed, anatomy, passed
+from playattention.xray.checks import check_ids
 from playattention.xray.tables import Decode, shown
 
 _SHOWN = 20
@@ -114,7 +115,8 @@ def ledger(
     Raises:
         UserError: If an argument is out of its range, or the model has not the parts of `anatomy`.
     """
-    if idx.dim() != 2 or idx.size(0) != 1:
+    check_ids(idx)
+    if idx.size(0) != 1:
         raise UserError(f"idx = shape {tuple(idx.shape)}: must be (1, T), one text")
     length = idx.size(1)
     if not -length <= position < length:

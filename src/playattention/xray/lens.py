@@ -108,7 +108,9 @@ class Losses:
         heading = ["position", "token", "next", "loss", "rank", "candidates"]
         rows = [heading, *(self._row(place) for place in range(max(0, length - 30), length))]
         lines = table(rows, left=3).splitlines()
-        return "\n".join([line[:WIDTH] for line in lines] + [f"mean loss {self.mean:.4f} nats"])
+        counts = bool((self.targets != IGNORED).any())
+        told = f"mean loss {self.mean:.4f} nats" if counts else "no target counts: all are -100"
+        return "\n".join([*(line[:WIDTH] for line in lines), told])
 
     def _row(self, position: int) -> list[str]:
         target = int(self.targets[0, position])

@@ -6,6 +6,7 @@ Does not know how the other run differed.
 """
 
 import ast
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
@@ -36,20 +37,19 @@ def replace_attention(
         layer: Which block, from 0.
         head: Which head, from 0.
         position: From which position it looks, from 0.
-        row: Its weights on positions 0, 1, ...; those that are missing are 0. They need not sum
-            to 1, nor stay away from later tokens.
+        row: Its weights on positions 0, 1, ..., each finite and not below 0; those that are
+            missing are 0, so that [1.0] looks at the first token alone. They need not sum to 1,
+            nor stay away from later tokens: what no softmax gives can be tried, too.
 
     Raises:
-        UserError: If there is no such head or position, the row is longer than the text that
-            comes, or the model is compiled.
+        UserError: If there is no such head or position, a weight is below 0 or not finite, the
+            row is longer than the text that comes, or the model is compiled.
     """
-    weights = torch.as_tensor(row)
-    if weights.dim() != 1 or not weights.numel():
-        raise UserError(f"row = shape {tuple(weights.shape)}: must be (T), one weight or more")
+    weights = _row(row)
     if isinstance(position, bool) or not isinstance(position, int) or position < 0:
         raise UserError(f"position = {position}: must be a whole number from 0")
     last = int(weights.nonzero().max()) if weights.any() else 0
-    with changing(model) as change:
+    with changing(model, "replace_attention") as change:
         one = heads.head(model, layer, head)
 
         def edit(every: torch.Tensor) -> torch.Tensor:
@@ -69,6 +69,20 @@ def replace_attention(
 
         change.output(one.dropout, edit)
         yield
+
+
+def _row(row: torch.Tensor | Sequence[float]) -> torch.Tensor:
+    """Return attention weights as a tensor."""
+    try:
+        weights = torch.as_tensor(row)
+    except (TypeError, ValueError, RuntimeError):
+        raise UserError(f"row = {row!r}: must be numbers, one weight or more") from None
+    if weights.dim() != 1 or not weights.numel():
+        raise UserError(f"row = shape {tuple(weights.shape)}: must be (T), one weight or more")
+    wrong = [one for one in weights.tolist() if not (math.isfinite(one) and one >= 0)]
+    if wrong:
+        raise UserError(f"row = a weight of {wrong[0]}: must be finite and not below 0")
+    return weights
 
 
 @contextmanager
@@ -92,7 +106,11 @@ def patch(
         UserError: If there is no such module or position, the value is not what a module
             returned, the tensor has another shape, or the model is compiled.
     """
-    with changing(model) as change:
+    with changing(model, "patch") as change:
+        if not isinstance(where, str | Value):
+            raise UserError(
+                f"where = {type(where).__name__}: must be a path, or a value of a trace"
+            )
         path = where if isinstance(where, str) else _returned_by(where)
         paths = dict(model.named_modules())
         if path not in paths:
@@ -129,7 +147,7 @@ def patch_head(
         UserError: If there is no such head or position, the tensor has another shape, or the
             model is compiled.
     """
-    with changing(model) as change:
+    with changing(model, "patch_head") as change:
         one = heads.head(model, layer, head)
         edit = _over(change, tensor, positions)
 
@@ -148,6 +166,8 @@ def patch_head(
 
 def _over(change: Change, tensor: torch.Tensor, positions: Iterable[int] | None) -> Edit:
     """Return what puts a tensor's positions (..., T, C) over those of an output."""
+    if not isinstance(tensor, torch.Tensor):
+        raise UserError(f"tensor = {type(tensor).__name__}: must be a torch.Tensor (..., T, C)")
     if tensor.dim() < 2:
         raise UserError(f"tensor = shape {tuple(tensor.shape)}: must be (..., T, C)")
     asked = range(tensor.size(-2)) if positions is None else [*positions]
@@ -203,6 +223,6 @@ def _returned_by(value: Value) -> str:
                 if owner == "self":
                     return f"{value.module}.{path}".removeprefix(".")
     raise UserError(
-        f"value {value.title}: no module's output ({value.source!r}); allowed: what a module "
+        f"value {value.shown}: no module's output ({value.source!r}); allowed: what a module "
         "returned, or the path of one"
     )

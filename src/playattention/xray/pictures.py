@@ -4,6 +4,7 @@ Dark tells more, as on paper; where numbers have two signs, blue is above zero a
 not know how the results were found.
 """
 
+import inspect
 from collections.abc import Sequence
 from functools import singledispatch
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from playattention.errors import UserError
+from playattention.errors import UserError, unknown
 from playattention.xray.across import Across, Difference
 from playattention.xray.adamw import AdamWStep, Update
 from playattention.xray.attention import weights_of
@@ -39,24 +40,38 @@ MOST_BARS = 40
 """Of the values and weights that have a gradient, how many are drawn."""
 
 
-@singledispatch
-def picture(result: object, **_options: Any) -> Figure:
+def picture(result: object, **options: Any) -> Figure:
     """Draw a result of X-ray.
 
     Args:
         result: A trace (all its attention maps), a value, a ledger, a logit lens, losses, head
             roles, an explanation, a way back, an AdamW step, a run's traces or a difference.
-        _options: `labels`, how the tokens are shown: of a value, a trace and a run's traces;
+        options: `labels`, how the tokens are shown: of a value, a trace and a run's traces;
             `index`, the place along a value's first dimensions; `module` and `name`, which value
             of a run's traces; `last`, how many positions of a logit lens, default 24.
 
     Raises:
-        UserError: If there is no picture of such a thing.
+        UserError: If there is no picture of such a thing, or not with such an option.
     """
-    raise UserError(f"result = {type(result).__name__}: has no picture")
+    drawn = _picture.dispatch(type(result))
+    if drawn is _picture.dispatch(object):
+        raise UserError(f"result = {type(result).__name__}: has no picture")
+    known = [*inspect.signature(drawn).parameters][1:]
+    for name in options:
+        if name not in known:
+            kind = type(result).__name__
+            if not known:
+                raise UserError(f"{name}: the picture of a {kind} takes no options")
+            raise unknown(f"option of the picture of a {kind}", name, known)
+    return drawn(result, **options)
 
 
-@picture.register
+@singledispatch
+def _picture(_result: object, **_options: Any) -> Figure:
+    raise NotImplementedError  # `picture` tells it
+
+
+@_picture.register
 def _(result: Value, index: Sequence[int] = (), labels: Sequence[str] | None = None) -> Figure:
     numbers = result.tensor[tuple(index)]
     while numbers.dim() > 2:  # the first of each: a batch, a head
@@ -65,28 +80,28 @@ def _(result: Value, index: Sequence[int] = (), labels: Sequence[str] | None = N
     rows, columns = array.shape
     figure, axes = canvas(0.2 * columns + 1.8, 0.2 * rows + 1.4)
     heat(figure, axes, array)
-    names = [*labels] if labels is not None else []
+    names = _fitting(labels, rows, columns)
     ticks(axes, "x", names if len(names) == columns else [])
     ticks(axes, "y", names if len(names) == rows else [])
     if len(names) == rows == columns:
         axes.set_xlabel("looked at")
         axes.set_ylabel("who looks")
     cell = f"[{', '.join(map(str, index))}]" if index else ""
-    axes.set_title(f"{result.title}{cell}", fontsize=9)
+    axes.set_title(f"{result.shown}{cell}", fontsize=9)
     return figure
 
 
-@picture.register
+@_picture.register
 def _(result: Trace, labels: Sequence[str] | None = None) -> Figure:
     maps = weights_of(result)
     if not maps:
         raise UserError("result = Trace: keeps no attention weights; watch without modules=")
     named = {f"{layer}.{head}": found[0] for (layer, head), found in maps.items()}
     n_head = max(head for _, head in maps) + 1
-    return small_maps(named, result.labels if labels is None else labels, n_head)
+    return small_maps(named, _fitting(labels, len(result.labels)) or result.labels, n_head)
 
 
-@picture.register
+@_picture.register
 def _(
     result: Across,
     module: str = "",
@@ -101,10 +116,11 @@ def _(
         while numbers.dim() > 2:
             numbers = numbers[0]
         maps[f"step {step:,}"] = numbers.reshape(-1, numbers.shape[-1])
-    return small_maps(maps, labels if labels is not None else next(iter(result)).labels, 6)
+    own = next(iter(result)).labels
+    return small_maps(maps, _fitting(labels, len(own)) or own, 6)
 
 
-@picture.register
+@_picture.register
 def _(result: Ledger) -> Figure:
     names = [entry.name for entry in result.entries]
     amounts = [entry.amount for entry in result.entries]
@@ -117,7 +133,7 @@ def _(result: Ledger) -> Figure:
     )
 
 
-@picture.register
+@_picture.register
 def _(result: LogitLens, last: int = 24) -> Figure:
     probabilities, ids = (found[:, 0, -last:, 0] for found in result.top())
     stages, positions = ids.shape
@@ -143,12 +159,14 @@ def _(result: LogitLens, last: int = 24) -> Figure:
     return figure
 
 
-@picture.register
+@_picture.register
 def _(result: Losses) -> Figure:
     texts = [shown(id_, result.decode, 8) for id_ in result.targets[0].clamp(min=0).tolist()]
     counts = (result.targets[0] >= 0).tolist()
     numbers = result.loss[0].nan_to_num().tolist()
     kept = [place for place, counted in enumerate(counts) if counted]
+    if not kept:
+        raise UserError("result = Losses: no target counts, all are -100")
     figure, axes = canvas(0.3 * len(kept) + 1.4, 2.6)
     axes.bar(range(len(kept)), [numbers[place] for place in kept], color=PLAIN)
     axes.axhline(result.mean, color=BELOW, linewidth=1)
@@ -159,7 +177,7 @@ def _(result: Losses) -> Figure:
     return figure
 
 
-@picture.register
+@_picture.register
 def _(result: HeadRoles) -> Figure:
     heads = sorted({(role.layer, role.head) for role in result})
     patterns = result.patterns
@@ -176,7 +194,7 @@ def _(result: HeadRoles) -> Figure:
     return figure
 
 
-@picture.register
+@_picture.register
 def _(result: Explanation) -> Figure:
     terms: dict[int, float] = {}
     names: dict[int, str] = {}
@@ -198,17 +216,17 @@ def _(result: Explanation) -> Figure:
     )
 
 
-@picture.register
+@_picture.register
 def _(result: Backward) -> Figure:
     lengths = {
-        value.title: gradient.norm().item()
+        value.shown: gradient.norm().item()
         for value, gradient in result.of_values.items()
         if gradient is not None
     }
     return _longest(lengths, "length of the gradient", f"loss {result.loss.item():.4f}")
 
 
-@picture.register
+@_picture.register
 def _(result: AdamWStep) -> Figure:
     changes = {
         name: (update.new - update.weight).norm().item() / max(update.weight.norm().item(), 1e-12)
@@ -218,7 +236,7 @@ def _(result: AdamWStep) -> Figure:
     return _longest(changes, told, f"learning rate {result.rate:.3g}")
 
 
-@picture.register
+@_picture.register
 def _(result: Update) -> Figure:
     figure, axes = canvas(4.6, 3.0)
     axes.scatter(
@@ -234,12 +252,20 @@ def _(result: Update) -> Figure:
     return figure
 
 
-@picture.register
+@_picture.register
 def _(result: Difference) -> Figure:
     kept = [*result.shares.items()][:24]
     title = f"the largest of {len(result)} differences"
-    names, shares = [value.title for value, _ in kept], [share for _, share in kept]
+    names, shares = [value.shown for value, _ in kept], [share for _, share in kept]
     return bars(names, shares, title, "share of the longer value")
+
+
+def _fitting(labels: Sequence[str] | None, *sizes: int) -> list[str]:
+    """Return labels, if there are as many as rows or columns; none for None."""
+    if labels is not None and len(labels) not in sizes:
+        allowed = " or ".join(dict.fromkeys(map(str, sizes)))
+        raise UserError(f"labels = {len(labels)} texts: must be {allowed}, one for each token")
+    return [*labels] if labels is not None else []
 
 
 def _longest(lengths: dict[str, float], told: str, title: str) -> Figure:

@@ -15,6 +15,7 @@ from torch import nn
 
 from playattention.errors import UserError, unknown
 from playattention.xray.attention import head_scores
+from playattention.xray.checks import check_ids
 from playattention.xray.patterns import PATTERNS, Pattern, Window, plain_windows
 from playattention.xray.tables import table
 
@@ -145,9 +146,7 @@ def head_roles(
         UserError: If the tokens do not fit the model, a pattern looks ahead, or the untrained
             models can't be built.
     """
-    windows = plain_windows(text) if isinstance(text, torch.Tensor) else [*text]
-    if not windows:
-        raise UserError("text = no windows: must be at least one")
+    windows = _windows(text)
     patterns = PATTERNS if patterns is None else patterns
     trained = head_scores(model, windows, patterns)
     twins = untrained_twins(model) if untrained is None else untrained
@@ -198,6 +197,22 @@ def untrained_twins(model: nn.Module, count: int = UNTRAINED) -> Iterator[nn.Mod
                     "allowed: untrained=[models of the same sizes, not trained]"
                 ) from None
         yield twin.to(next(model.parameters()))
+
+
+def _windows(text: torch.Tensor | Sequence[Window]) -> list[Window]:
+    """Return the windows of a text."""
+    if isinstance(text, torch.Tensor):
+        check_ids(text, "text")
+        return plain_windows(text)
+    windows = [*text] if isinstance(text, Iterable) else [text]
+    if not windows:
+        raise UserError("text = no windows: must be at least one")
+    if not all(isinstance(window, Window) for window in windows):
+        kind = type(windows[0]).__name__
+        raise UserError(
+            f"text = {kind}: must be token ids (B, T), or windows that playhouse_windows gives"
+        )
+    return windows
 
 
 def _row(role: Role) -> list[str]:

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from types import CodeType
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 from playattention.errors import UserError
 
+Kind = TypeVar("Kind", bound=ast.stmt)
 Place = tuple[int, int]
 """Line, from 1, and column in bytes, from 0."""
 Locals = dict[str, Any]
@@ -38,6 +39,8 @@ class Binding:
     name: str
     statement: Statement
     read: Callable[[Locals], object]
+    when: Literal["bound", "before", "after"] = "bound"
+    """Of a bare call, which may change what it names in place: whether it begins, or has ended."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class Source:
         self._rows = [row.encode() for row in text.splitlines()]
         self._targets: dict[Place, tuple[ast.expr, ast.stmt]] = {}
         self._returns: list[ast.Return] = []
+        self._bare: list[ast.Expr] = []
         self._plans: dict[CodeType, Plan] = {}
         self._walk(ast.parse(text), None)
 
@@ -77,12 +81,18 @@ class Source:
             bindings: dict[int, tuple[Binding, ...]] = {}
             returns: dict[int, Statement] = {}
             last: ast.Return | None = None
+            begun: ast.Expr | None = None
             for instruction in dis.get_instructions(code):
                 place = _place(instruction)
                 if place in self._targets and instruction.opname.startswith("STORE"):
                     bindings[instruction.offset] = tuple(self._bound(instruction, place))
                 # What leaves a `with` or runs a `finally` may stand before the return itself.
-                last = self._return_at(place) or last
+                last = _at(place, self._returns) or last
+                bare = _at(place, self._bare)
+                ends = instruction.opname == "POP_TOP"  # the last of a bare call's instructions
+                if bare and (ends or begun is not bare) and instruction.offset not in bindings:
+                    bindings[instruction.offset] = tuple(self._touched(bare, ends=ends))
+                    begun = None if ends else bare
                 if last is not None and instruction.opname.startswith("RETURN"):
                     returns[instruction.offset] = self._statement(last)
             self._plans[code] = Plan(bindings, returns)
@@ -94,19 +104,20 @@ class Source:
             statement = node
         if isinstance(node, ast.Return):
             self._returns.append(node)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            self._bare.append(node)
         for target in _targets(node):
             assert statement is not None  # only statements have targets inside
             self._targets[target.lineno, target.col_offset] = target, statement
         for child in ast.iter_child_nodes(node):
             self._walk(child, statement)
 
-    def _return_at(self, place: Place | None) -> ast.Return | None:
-        """Return the `return` whose text is at a place."""
-        for node in self._returns if place else ():
-            end = node.end_lineno, node.end_col_offset
-            if (node.lineno, node.col_offset) <= place < end:  # type: ignore[operator]
-                return node
-        return None
+    def _touched(self, node: ast.Expr, *, ends: bool) -> Iterator[Binding]:
+        """Yield what a bare call names, so that it can be seen whether it was changed in place."""
+        statement = self._statement(node)
+        for target in _named(node):
+            when: Literal["before", "after"] = "after" if ends else "before"
+            yield Binding(ast.unparse(target), statement, _held(target), when)
 
     def _bound(self, instruction: dis.Instruction, place: Place) -> Iterator[Binding]:
         target, node = self._targets[place]
@@ -205,6 +216,43 @@ def _targets(node: ast.AST) -> Iterator[ast.expr]:
                     yield bound
             case _:
                 pass
+
+
+def _at(place: Place | None, nodes: list[Kind]) -> Kind | None:
+    """Return which of these has a place in its text."""
+    for node in nodes if place else ():
+        end = node.end_lineno, node.end_col_offset
+        if (node.lineno, node.col_offset) <= place < end:  # type: ignore[operator]
+            return node
+    return None
+
+
+def _named(node: ast.Expr) -> Iterator[ast.Name | ast.Attribute]:
+    """Yield the variables and attributes in a bare call, each once."""
+    called = {id(inner.func) for inner in ast.walk(node) if isinstance(inner, ast.Call)}
+    seen = set()
+    for inner in ast.walk(node):
+        match inner:
+            case ast.Name() | ast.Attribute(value=ast.Name()) if id(inner) not in called:
+                if ast.unparse(inner) not in seen:
+                    seen.add(ast.unparse(inner))
+                    yield inner
+
+
+def _held(target: ast.Name | ast.Attribute) -> Callable[[Locals], object]:
+    """Return what reads a variable or attribute without running a property."""
+    if isinstance(target, ast.Name):
+        return _reader(target)
+    owner, name = ast.unparse(target.value), target.attr
+
+    def read(known: Locals) -> object:
+        own = getattr(known.get(owner), "__dict__", {})
+        for held in (own, own.get("_parameters", {}), own.get("_buffers", {})):
+            if name in held:
+                return held[name]
+        return None
+
+    return read
 
 
 def _place(instruction: dis.Instruction) -> Place | None:

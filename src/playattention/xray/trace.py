@@ -92,6 +92,9 @@ class Trace:
         Raises:
             UserError: If no module, or none of these modules' values, is called so.
         """
+        for field_name, asked in (("module", module), ("name", name)):
+            if asked is not None and not isinstance(asked, str):
+                raise UserError(f"{field_name} = {asked!r}: must be a text, as in trace.modules")
         found = [
             value for value in self.values if module is None or matches(value.module, [module])
         ]
@@ -122,8 +125,9 @@ class Trace:
         try:
             return found[occurrence]
         except IndexError:
+            title = f"{module}:{name}".removeprefix(":")
             raise UserError(
-                f"occurrence = {occurrence}: {module}:{name} was bound {len(found)} times; "
+                f"occurrence = {occurrence}: {title} was bound {len(found)} times; "
                 f"allowed: 0 to {len(found) - 1}"
             ) from None
 
@@ -163,7 +167,7 @@ class Trace:
         for call in self.calls:
             if call.module == module and name in call.arguments:
                 given = call.arguments[name]
-                made = [value.title for value in self.values if value.tensor is given]
+                made = [value.shown for value in self.values if value.tensor is given]
                 whose = f"it is {made[0]!r}" if made else "it is what went into the model"
                 raise UserError(f"name = {name}: {call.function} was given it; {whose}")
 

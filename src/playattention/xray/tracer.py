@@ -33,6 +33,8 @@ class Running:
     def __init__(self, tracer: "Tracer", module: str, number: int | None, plan: Plan) -> None:
         self.module = module
         self.number = number
+        self.touched: dict[str, dict[int, int]] = {}
+        """Tensors that a bare call names, when it began: variable -> id -> how often changed."""
         self.on_event: LocalTrace = self._on_event  # bound once: it is called for each instruction
         self._tracer = tracer
         self._bindings, self._returns = plan.bindings, plan.returns
@@ -176,7 +178,16 @@ class Tracer:
     def bind(self, running: Running, bound: tuple[Binding, ...], known: dict[str, Any]) -> None:
         """Keep what an instruction bound."""
         for binding in bound:
-            self.record(running, binding.name, binding.read(known), binding.statement)
+            value = binding.read(known)
+            if binding.when == "bound":
+                self.record(running, binding.name, value, binding.statement)
+                continue
+            versions = {id(tensor): tensor._version for _, tensor in tensors("", value)}
+            before = running.touched.pop(binding.name, {})
+            if binding.when == "before":
+                running.touched[binding.name] = versions
+            elif any(before.get(one, version) != version for one, version in versions.items()):
+                self.record(running, binding.name, value, binding.statement)
 
     def record(self, running: Running, variable: str, value: object, statement: Statement) -> None:
         """Keep a value's tensors."""

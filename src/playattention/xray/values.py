@@ -44,12 +44,17 @@ class Value:
 
     @property
     def title(self) -> str:
-        """Module, name and occurrence in one word: `blocks.0.attention:weights`."""
+        """Module, name and occurrence in one word: `blocks.0.attention:weights`, `:logits`."""
         number = f"#{self.occurrence}" if self.occurrence else ""
         return f"{self.module}:{self.name}{number}"
 
+    @property
+    def shown(self) -> str:
+        """The title as it is printed: `logits` for `:logits`, which the model itself bound."""
+        return self.title.removeprefix(":")
+
     def __repr__(self) -> str:
-        return f"<{self.title} {self.shape} {Path(self.file).name}:{self.line} {self.source!r}>"
+        return f"<{self.shown} {self.shape} {Path(self.file).name}:{self.line} {self.source!r}>"
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,3 +83,5 @@ class Part:
     """Its class: `torch.nn.modules.linear.Linear`."""
     settings: dict[str, bool | int | float | str | None]
     """Its attributes that are no tensors: `eps`, `p`, `scale`, `training`."""
+    changed: str = ""
+    """What changed its input or output from outside meanwhile: `no_positions`, `a hook`."""

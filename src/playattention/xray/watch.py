@@ -20,6 +20,7 @@ from torch import nn
 from playattention.config import Settings
 from playattention.xray.checks import check_tokens, kept_modules, refuse_wrapped
 from playattention.xray.follow import Follow
+from playattention.xray.marks import changed_by
 from playattention.xray.trace import Trace
 from playattention.xray.tracer import Recorded, Tracer, too_large
 from playattention.xray.values import Part
@@ -208,7 +209,7 @@ def _part(module: nn.Module) -> Part:
         for name, value in known.items()
         if isinstance(value, bool | int | float | str | None)
     }
-    return Part(f"{kind.__module__}.{kind.__qualname__}", settings)
+    return Part(f"{kind.__module__}.{kind.__qualname__}", settings, changed_by(module))
 
 
 def _without_numbers(model: nn.Module) -> nn.Module:

@@ -13,6 +13,7 @@ computed from it. `patching.py` puts values of another run in place.
 Does not know how a model is built beyond the handles in `handles.py`.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Literal, get_args
@@ -22,6 +23,7 @@ from torch import nn
 
 from playattention.errors import UserError, unknown
 from playattention.xray.anatomy import passed
+from playattention.xray.checks import check_ids
 from playattention.xray.handles import (
     attending,
     changing,
@@ -58,8 +60,8 @@ def ablate_heads(
     Raises:
         UserError: If there is no such head, `over` is missing, or the model is compiled.
     """
-    with changing(model) as change:
-        places = [*heads]
+    with changing(model, "ablate_heads") as change:
+        places = _places(heads)
         asked = [head(model, layer, number) for layer, number in places]
         _check_by(by, over)
         if over is None:
@@ -91,8 +93,11 @@ def ablate_feed_forward(
     Raises:
         UserError: If there is no such layer, `over` is missing, or the model is compiled.
     """
-    with changing(model) as change:
-        asked = {f"blocks.{one}.feed_forward": part(model, one, "feed_forward") for one in layers}
+    with changing(model, "ablate_feed_forward") as change:
+        asked = {
+            f"blocks.{one}.feed_forward": part(model, one, "feed_forward")
+            for one in chosen(model, layers)
+        }
         _check_by(by, over)
         if over is None:
             for module in asked.values():
@@ -118,7 +123,7 @@ def no_causal_mask(model: nn.Module, layers: Iterable[int] | None = None) -> Ite
     Raises:
         UserError: If there is no such layer, it has no mask, or the model is compiled.
     """
-    with changing(model, cached=False) as change:
+    with changing(model, "no_causal_mask", cached=False) as change:
         for number in chosen(model, layers):
             for module in _having("causal_mask", model, number):
                 change.put(module, "causal_mask", torch.ones_like(module.causal_mask))  # type: ignore[arg-type]
@@ -139,7 +144,9 @@ def attention_scale(
     Raises:
         UserError: If there is no such layer, it has no scale, or the model is compiled.
     """
-    with changing(model) as change:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise UserError(f"value = {value!r}: must be a finite number, such as 0.5")
+    with changing(model, "attention_scale") as change:
         for number in chosen(model, layers):
             for module in _having("scale", model, number):
                 change.put(module, "scale", value)
@@ -161,7 +168,7 @@ def no_positions(model: nn.Module) -> Iterator[None]:
     Raises:
         UserError: If it has no position embedding, or is compiled.
     """
-    with changing(model) as change:
+    with changing(model, "no_positions") as change:
         children = dict(model.named_children())
         if "position_embedding" not in children:
             raise unknown("module", "position_embedding", children)
@@ -188,7 +195,7 @@ def no_residual(
     Raises:
         UserError: If there is no such layer or sublayer, or the model is compiled.
     """
-    with changing(model) as change:
+    with changing(model, "no_residual") as change:
         block, inner = layer(model, number), part(model, number, sublayer)
         kept: dict[str, torch.Tensor] = {}
 
@@ -230,13 +237,23 @@ def swap_tokens(idx: torch.Tensor, first: int, second: int) -> torch.Tensor:
         second: Another.
 
     Raises:
-        UserError: If there is no such position.
+        UserError: If there is no such position, or these are no token ids (B, T).
     """
+    check_ids(idx)
     for field, position in (("first", first), ("second", second)):
         check_number(field, position, idx.size(1))
     order = [*range(idx.size(1))]
     order[first], order[second] = second, first
     return idx[:, order]
+
+
+def _places(heads: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return heads as pairs of layer and head."""
+    asked = [*heads] if isinstance(heads, Iterable) else [heads]
+    for place in asked:
+        if not isinstance(place, tuple | list) or len(place) != 2:
+            raise UserError(f"heads = {heads!r}: must be pairs (layer, head), such as [(0, 1)]")
+    return [(layer, number) for layer, number in asked]
 
 
 def _mean(values: torch.Tensor) -> torch.Tensor:

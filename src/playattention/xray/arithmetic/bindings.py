@@ -97,6 +97,8 @@ class Names:
         if isinstance(statement, ast.For) and name in names_bound(statement) and not inside:
             return statement
         found = self._binding(statement.body, name)
+        if found is None and [one.lineno for one in inside] == [self.scope.line]:
+            return None  # the first round: what a later one found is in the trace
         if not isinstance(statement, ast.With) and (found is None or len(inside) > 1):
             raise UnknownError(f"what {name} was in this round of the loop")
         return found
@@ -205,6 +207,7 @@ class Names:
 
     def _at_top(self, tree: ast.Module, value: ast.expr) -> Any:
         names = {node.id for node in ast.walk(value) if isinstance(node, ast.Name)}
+        names -= {node.arg for node in ast.walk(value) if isinstance(node, ast.arg)}
         return replace(self.reader, known={one: self._global(one, tree) for one in names}).read(
             value
         )
@@ -226,6 +229,7 @@ class Settings:
     """Settings that a module keeps in one object: `self.config`."""
 
     known: dict[str, Any]
+    told = "an object of settings"
 
 
 def matched(target: ast.expr, found: Any) -> dict[str, Any]:
@@ -252,6 +256,17 @@ def defined(scope: Scope, name: str) -> bool:
     """Tell whether one of the trace's files defines a function of this name."""
     trees = (parsed(text) for text in scope.trace.sources.values())
     return any(node.name == name for tree in trees for node in functions(tree))
+
+
+def is_property(scope: Scope, name: str) -> bool:
+    """Tell whether one of the trace's files defines a property of this name."""
+    trees = (parsed(text) for text in scope.trace.sources.values())
+    return any(
+        node.name == name and ast.unparse(decorator).endswith("property")
+        for tree in trees
+        for node in functions(tree)
+        for decorator in node.decorator_list
+    )
 
 
 def _library(name: str) -> Any:

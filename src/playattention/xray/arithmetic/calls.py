@@ -6,6 +6,7 @@ Does not know names or source text.
 
 import ast
 import builtins
+import functools
 import inspect
 import operator
 from collections.abc import Callable, Iterable
@@ -14,7 +15,7 @@ from typing import Any
 
 import torch
 
-from playattention.xray.arithmetic.cells import Leaf, Node, UnknownError, moved
+from playattention.xray.arithmetic.cells import Leaf, Node, UnknownError, moved, plainly
 from playattention.xray.arithmetic.layers import LAYERS
 from playattention.xray.arithmetic.names import Module
 from playattention.xray.arithmetic.operations import MOVEMENTS, OPERATIONS, SAME, as_node
@@ -23,7 +24,7 @@ _EXACT = "ones zeros full eye tensor linspace finfo iinfo Size device"
 EXACT = frozenset(_EXACT.split())
 """Functions of torch that draw nothing at random: simply called."""
 
-_PYTHON = """float int bool len range min max abs round enumerate zip list tuple reversed sorted
+_PYTHON = """float int bool len range min max abs round pow enumerate zip list tuple reversed sorted
     dict slice"""
 PYTHON = frozenset(_PYTHON.split())
 """Python's own functions that are simply called."""
@@ -61,12 +62,19 @@ class Method:
     node: Node
     name: str
 
+    @property
+    def told(self) -> str:
+        """What it is called in a message."""
+        return f"the method {self.name}"
+
 
 def operate(op: ast.AST, values: list[Any]) -> Any:
     """Return what an operator makes of one or two operands."""
     if type(op) not in OPERATORS:
         raise UnknownError(f"{type(op).__name__} is not followed")
     name, function = OPERATORS[type(op)]
+    if isinstance(op, ast.UAdd) and isinstance(values[0], Node):
+        return values[0]
     if not any(isinstance(value, Node) for value in values) or not name:
         return asked(function, values, {})
     return handled(OPERATIONS[name], [as_node(value) for value in values], {})
@@ -112,7 +120,7 @@ def method(function: Method, given: Iterable[Any], named: dict[str, Any], made: 
     if name in sizes:
         return sizes[name]
     if name == "item":
-        return float(node.numbers(torch.zeros(len(node.shape), dtype=torch.long)))
+        return number_of(node)
     if name == "where":  # the method's operands are in another order than the function's
         return handled(OPERATIONS["where"], [given[0], node, *given[1:]], named)
     return _named(name, [node, *given], named, made)
@@ -126,8 +134,7 @@ def called(function: Any, given: Iterable[Any], named: dict[str, Any], made: Any
     if function is builtins.sum and given and any(isinstance(one, Node) for one in given[0]):
         return _total(given)
     if name in PYTHON and getattr(builtins, name) is function:
-        plain = [as_items(one) if isinstance(one, Module) else one for one in given]
-        return asked(function, plain, named)
+        return _python(name, function, given, named)
     if home == "math":
         return asked(function, given, named)
     if home.partition(".")[0] != "torch" and function is not getattr(torch, name, None):
@@ -146,10 +153,51 @@ def layer(module: Module, given: Iterable[Any], named: dict[str, Any], made: Any
     return handled(LAYERS[kind], [module, *given], named, made)
 
 
+def _python(name: str, function: Any, given: list[Any], named: dict[str, Any]) -> Any:
+    """Return what one of Python's own functions gives, of tensors too where it takes them."""
+    first = given[0] if given else None
+    if name in ("max", "min") and not named:
+        items = given if len(given) > 1 else as_items(first)
+        if any(isinstance(one, Node) for one in items):
+            return functools.reduce(OPERATIONS[f"{name}imum"], items)
+    if isinstance(first, Node):
+        if name in ("abs", "pow"):
+            return handled(OPERATIONS[name], given, named)
+        if name == "len":
+            return first.shape[0]
+        if name in ("float", "int", "bool"):
+            return function(number_of(first))
+    loops = name in ("list", "tuple", "enumerate", "zip", "reversed")
+    whole = (Module, Node) if loops else (Module,)
+    return asked(
+        function, [as_items(one) if isinstance(one, whole) else one for one in given], named
+    )
+
+
+def number_of(node: Node) -> float:
+    """Return the number in a tensor that has a single one."""
+    if torch.Size(node.shape).numel() != 1:
+        raise UnknownError(f"a number of a tensor of shape {node.shape}")
+    return float(node.numbers(torch.zeros(len(node.shape), dtype=torch.long)))
+
+
+def put(node: Node, index: Any, new: Node) -> Any:
+    """Return a tensor with other numbers in the place of some of its own."""
+    place = _real(index)
+
+    def apply(parts: list[torch.Tensor]) -> torch.Tensor:
+        made = parts[0].clone()
+        made[place] = parts[1].to(made)
+        return made
+
+    return moved(apply, [node, new])
+
+
 def _named(name: str, given: list[Any], named: dict[str, Any], made: Any) -> Any:
     """Return what the function or method of this name makes."""
     if name in SAME and given and isinstance(given[0], Node):
         return given[0]
+    asked_for, name = name, name.removesuffix("_")  # in place
     if name in MOVEMENTS and given:
         several = isinstance(given[0], list | tuple)
         bases = list(given[0]) if several else [given[0]]
@@ -158,7 +206,7 @@ def _named(name: str, given: list[Any], named: dict[str, Any], made: Any) -> Any
             real = {key: _real(value) for key, value in named.items()}
             return moved_by(name, bases, rest, real, together=several)
     if name not in OPERATIONS:
-        raise UnknownError(f"what {name} does")
+        raise UnknownError(f"what {asked_for} does")
     return handled(OPERATIONS[name], given, named, made)
 
 
@@ -202,11 +250,11 @@ def handled(
     try:
         signature.bind(*given, **named)
     except TypeError as error:
-        raise UnknownError(f"{handler.__name__}: {error}") from None
+        raise UnknownError(plainly(handler.__name__, error)) from None
     try:
         return handler(*given, **named)
     except (TypeError, AttributeError, IndexError, ValueError) as error:
-        raise UnknownError(f"{handler.__name__}: {error}") from None
+        raise UnknownError(plainly(handler.__name__, error)) from None
 
 
 def asked(function: Callable[..., Any], given: Iterable[Any], named: dict[str, Any]) -> Any:
@@ -214,7 +262,8 @@ def asked(function: Callable[..., Any], given: Iterable[Any], named: dict[str, A
     try:
         return function(*given, **named)
     except Exception as error:
-        raise UnknownError(f"{getattr(function, '__name__', function)}: {error}") from None
+        name = getattr(function, "__name__", str(function))
+        raise UnknownError(plainly(name, error)) from None
 
 
 def as_items(found: Any) -> list[Any]:

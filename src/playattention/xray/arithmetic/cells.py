@@ -193,6 +193,24 @@ class Computed(Node):
 ZERO = Leaf("0", torch.zeros((), dtype=torch.float64))
 
 
+def told(value: Any) -> str:
+    """Return what something in an expression is called in a message."""
+    if isinstance(value, Node):
+        return "a tensor"
+    if value is None or isinstance(value, bool | int | float | str):
+        return repr(value)
+    words: str = getattr(value, "told", "")
+    return words or f"a {type(value).__name__}"
+
+
+def plainly(what: str, error: Exception) -> str:
+    """Return an error as a message, without the names of these classes."""
+    text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if any(name in text for name in ("Leaf", "Moved", "Computed", "Own", "Method", "Module")):
+        return f"{what}, with what it is given here, is not followed"
+    return f"{what}: {text}"
+
+
 def constant(number: float, text: str | None = None) -> Leaf:
     """Return a number of the source as a node without axes."""
     shown = f"{number:g}" if text is None else text

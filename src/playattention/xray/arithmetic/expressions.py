@@ -5,6 +5,7 @@ are not computed here but asked for later, cell by cell. What it can't tell, it 
 """
 
 import ast
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from types import ModuleType
@@ -13,19 +14,33 @@ from typing import Any
 import torch
 
 from playattention.xray.arithmetic import bindings
+from playattention.xray.arithmetic.calling import Calling
 from playattention.xray.arithmetic.calls import (
     Method,
     as_items,
-    called,
     item,
-    layer,
-    method,
+    number_of,
     of_tensor,
     operate,
+    put,
 )
-from playattention.xray.arithmetic.cells import Computed, Leaf, Node, UnknownError
-from playattention.xray.arithmetic.names import Module, Own, Scope
+from playattention.xray.arithmetic.cells import Leaf, Node, UnknownError
+from playattention.xray.arithmetic.names import Lambda, Module, Own, Scope
+from playattention.xray.arithmetic.operations import as_node
 from playattention.xray.arithmetic.returned import Returned
+
+_PAIR = ("values", "indices")
+"""What the maximum along a dimension gives: `x.max(-1).values`."""
+_KINDS = {
+    "Set": "a set",
+    "SetComp": "a set in a comprehension",
+    "JoinedStr": "an f-string",
+    "Compare": "a comparison in a row",
+    "Await": "an await",
+    "Yield": "a yield",
+    "Starred": "a starred expression",
+}
+"""What is not followed, in words."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +56,8 @@ class Reader:
     scope: Scope
     after: int
     known: dict[str, Any] = field(default_factory=dict)
+    changed: dict[str, str] = field(default_factory=dict)
+    """Modules that were called and are changed from outside: path -> by what."""
 
     def read(self, node: ast.expr, made: torch.Tensor | None = None) -> Any:
         """Return what an expression stands for.
@@ -55,7 +72,7 @@ class Reader:
         found: Any
         match node:
             case ast.Call():
-                found = self._call(node, made)
+                found = Calling(self).call(node, made)
             case ast.IfExp(test=test, body=body, orelse=orelse):
                 found = self.read(body if self.truth(test) else orelse, made)
             case ast.NamedExpr(value=value):
@@ -78,14 +95,23 @@ class Reader:
         match node:
             case ast.BinOp(left=left, op=op, right=right):
                 found = self._operator(op, [left, right])
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                found = not self.truth(operand)
             case ast.UnaryOp(op=op, operand=operand):
                 found = self._operator(op, [operand])
             case ast.Compare(left=left, ops=[op], comparators=[right]):
                 found = self._operator(op, [left, right])
+            case ast.Lambda():
+                found = Lambda(node, self.known)
+            case ast.Dict(keys=keys, values=values):
+                found = {
+                    self._key(key): self.read(value)
+                    for key, value in zip(keys, values, strict=True)
+                }
             case ast.BoolOp(op=op, values=values):
                 found = self._bool(op, values)
             case ast.Tuple(elts=parts) | ast.List(elts=parts):
-                found = self._several(parts)
+                found = self.several(parts)
             case ast.ListComp() | ast.GeneratorExp():
                 found = [inner.read(node.elt) for inner in self._runs(node)]
             case ast.DictComp(key=key, value=value):
@@ -93,8 +119,14 @@ class Reader:
             case ast.Slice(lower=lower, upper=upper, step=step):
                 found = slice(*(part and self.read(part) for part in (lower, upper, step)))
             case _:
-                raise UnknownError(f"{type(node).__name__} is not followed")
+                kind = type(node).__name__
+                raise UnknownError(f"{_KINDS.get(kind, kind)} is not followed")
         return found
+
+    def _key(self, key: ast.expr | None) -> Any:
+        if key is None:
+            raise UnknownError("a dictionary with ** is not followed")
+        return self.read(key)
 
     def element(self, node: ast.expr, place: list[Any], made: torch.Tensor) -> Any:
         """Return what one element of an expression stands for, without reading the others.
@@ -112,6 +144,9 @@ class Reader:
             case ast.ListComp() | ast.GeneratorExp():
                 run = list(self._runs(node))[place[0]]
                 return run.element(node.elt, place[1:], made)
+            case ast.Dict(keys=keys, values=values):
+                number = [self._key(key) for key in keys].index(place[0])
+                return self.element(values[number], place[1:], made)
             case ast.IfExp(test=test, body=body, orelse=orelse):
                 return self.element(body if self.truth(test) else orelse, place, made)
         found = self.read(node)
@@ -119,14 +154,34 @@ class Reader:
             found = as_items(found)[key] if not isinstance(found, dict) else found[key]
         return found
 
+    def item_set(
+        self, target: ast.Subscript, new: ast.expr, place: list[Any], made: torch.Tensor
+    ) -> Any:
+        """Return what a list, a dictionary or a tensor was after one item of it was set.
+
+        Args:
+            target: The item.
+            new: What it was set to.
+            place: Which element of the list or dictionary; none: it is a tensor.
+            made: The tensor that it is.
+        """
+        index = self.read(target.slice)
+        if place and index == place[0]:
+            return self.element(new, place[1:], made)
+        if place:
+            return self.element(target.value, place, made)
+        return put(as_node(self.read(target.value)), index, as_node(self.read(new)))
+
     def truth(self, test: ast.expr) -> bool:
         """Return whether a condition held.
 
         Raises:
-            UnknownError: If it hangs on a tensor's numbers.
+            UnknownError: If that can't be told.
         """
         found = self.read(test)
-        if isinstance(found, Node | Own | Method):
+        if isinstance(found, Node) and math.prod(found.shape) == 1:
+            return bool(number_of(found))
+        if isinstance(found, Node | Own | Method | Lambda):
             raise UnknownError(f"whether {ast.unparse(test)} held")
         return bool(found)
 
@@ -138,7 +193,8 @@ class Reader:
             return replace(found, text=ast.unparse(node))
         return found
 
-    def _several(self, parts: list[ast.expr]) -> tuple[Any, ...]:
+    def several(self, parts: list[ast.expr]) -> tuple[Any, ...]:
+        """Return what expressions in a row stand for, those with a star spread out."""
         found: list[Any] = []
         for part in parts:
             if isinstance(part, ast.Starred):
@@ -174,6 +230,8 @@ class Reader:
             return getattr(owner, name)
         if isinstance(owner, bindings.Settings) and name in owner.known:
             return owner.known[name]
+        if isinstance(owner, tuple | list) and len(owner) == 2 and name in _PAIR:
+            return owner[_PAIR.index(name)]
         raise UnknownError(f"{ast.unparse(node)} is not in the trace")
 
     def _of_module(self, owner: Module, name: str, node: ast.Attribute) -> Any:
@@ -195,6 +253,8 @@ class Reader:
         }
         if inner:
             return bindings.Settings(inner)
+        if bindings.is_property(self.scope, name):
+            return Returned(self.scope, self.after).one(Own(name), (), {})
         if bindings.defined(self.scope, name):
             return Own(name)
         raise UnknownError(f"{ast.unparse(node)} is not in the trace")
@@ -221,46 +281,6 @@ class Reader:
             found = self.read(part)
             if self.truth(part) == isinstance(op, ast.Or):
                 break
-        return found
-
-    def _call(self, node: ast.Call, made: torch.Tensor | None) -> Any:
-        """Return what a call gave: an operation's result, or what the trace has of it."""
-        try:
-            function = self.read(node.func)
-        except UnknownError:
-            function = Own("")  # whatever it is: if it is the model's, the trace has its result
-        own = isinstance(function, Own) or (
-            isinstance(function, Module) and not function.kind.startswith("torch.nn.")
-        )
-        if own and made is not None:
-            linked = Returned(self.scope, self.after).this(function, made)
-            if linked is not None:
-                return linked
-        if isinstance(function, Own) and not function.name:
-            raise UnknownError(f"what {ast.unparse(node.func)} is")
-        given = self._several(node.args)
-        named = {one.arg: self.read(one.value) for one in node.keywords if one.arg is not None}
-        if len(named) < len(node.keywords):
-            raise UnknownError("a call with **")
-        if isinstance(function, Module | Own):
-            return self._of_model(function, given, named, made)
-        if isinstance(function, Method):
-            return method(function, given, named, made)
-        return called(function, given, named, made)
-
-    def _of_model(
-        self, function: Module | Own, given: tuple[Any, ...], named: dict[str, Any], made: Any
-    ) -> Any:
-        """Return what a module, or a function of the model's own source, gave."""
-        if isinstance(function, Own) or not function.kind.startswith("torch.nn."):
-            return Returned(self.scope, self.after).one(function, given, named)
-        if not function.kind.endswith(".Sequential"):
-            return layer(function, given, named, made)
-        [found] = given
-        for child in function.children:
-            found = self._of_model(child, (found,), {}, None)
-            if isinstance(found, Computed):
-                found.text = f"{child.text}(...)"
         return found
 
 

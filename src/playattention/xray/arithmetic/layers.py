@@ -5,22 +5,23 @@ not know a model's own classes: what those do stands in their source.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 import torch
 
+from playattention.xray.arithmetic import activations
 from playattention.xray.arithmetic.cells import (
     Computed,
-    Index,
     Input,
     Leaf,
     Node,
     Step,
     UnknownError,
 )
+from playattention.xray.arithmetic.norms import layer_norm, rms_norm
 from playattention.xray.arithmetic.operations import OPERATIONS, elementwise, operation
 from playattention.xray.arithmetic.products import linear
-from playattention.xray.arithmetic.reductions import layer_norm, rms_norm
 
 
 class Module(Protocol):
@@ -63,7 +64,6 @@ LAYERS.update(
             "SiLU": "silu",
             "Tanh": "tanh",
             "Sigmoid": "sigmoid",
-            "Softplus": "softplus",
         }.items()
     }
 )
@@ -93,7 +93,25 @@ def rms_norm_layer(module: Module, input: Node) -> Node:
 @layer("GELU")
 def gelu_layer(module: Module, input: Node) -> Node:
     """`nn.GELU`."""
-    return OPERATIONS["gelu"](input, module.setting("approximate", "none"))
+    return activations.gelu(input, module.setting("approximate", "none"))
+
+
+@layer("LeakyReLU")
+def leaky_relu_layer(module: Module, input: Node) -> Node:
+    """`nn.LeakyReLU`."""
+    return activations.leaky_relu(input, module.setting("negative_slope"))
+
+
+@layer("ELU")
+def elu_layer(module: Module, input: Node) -> Node:
+    """`nn.ELU`."""
+    return activations.elu(input, module.setting("alpha"))
+
+
+@layer("Softplus")
+def softplus_layer(module: Module, input: Node) -> Node:
+    """`nn.Softplus`."""
+    return activations.softplus(input, module.setting("beta"), module.setting("threshold"))
 
 
 @layer("Identity")
@@ -177,49 +195,70 @@ def dropout_layer(module: Module, input: Node, made: torch.Tensor | None = None)
 
 @operation("cross_entropy")
 def cross_entropy(
-    input: Node, target: Node, ignore_index: int = -100, reduction: str = "mean"
+    input: Node,
+    target: Node,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
 ) -> Node:
-    """Mean surprise of the targets: log of the summed exponentials, less the target's logit."""
+    """Mean surprise of the targets: log of the summed exponentials, less the target's logit.
+
+    With label smoothing, less as much of the mean of all logits, in the target's place.
+    """
     if len(input.shape) != 2 or len(target.shape) != 1 or reduction not in ("mean", "sum"):
         raise UnknownError(f"a cross-entropy of {input.shape} and {target.shape}, {reduction}")
     targets = target.whole().cpu().long()
     counted = (targets != ignore_index).nonzero().flatten()
     scores = input.whole()
     maxima = scores[counted].amax(-1).double() if len(counted) else scores.new_zeros(0).double()
-    # A position at a time: all of GPT-2's logits in float64 would be a second copy, twice as large.
-    log_sums = [float(scores[place].double().logsumexp(-1)) for place in counted.tolist()]
-    log_sum = torch.tensor(log_sums, dtype=torch.float64)
+    log_sums = _of_rows(scores, counted, partial(torch.logsumexp, dim=-1))
+    means = _of_rows(scores, counted, torch.mean) if label_smoothing else 0.0 * log_sums
 
-    def every(cells: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-        return places.expand(*cells.shape[:-1], *places.shape)
+    def surprises(logits: torch.Tensor) -> torch.Tensor:
+        return log_sums - (1 - label_smoothing) * logits - label_smoothing * means
 
     def compute(_ids: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
-        total = (log_sum - logits).sum(-1)
+        total = surprises(logits).sum(-1)
         return total / len(counted) if reduction == "mean" else total
 
     def facts(_ids: torch.Tensor, logits: torch.Tensor) -> dict[str, Any]:
-        losses = log_sum - logits
-        at = [unraveled(place) for place in counted.tolist()]
+        losses = surprises(logits)
+        at = [cell for _, cell in target.origins(counted.unsqueeze(-1))]  # before it was flattened
         return {
             "counted": len(counted),
             "position": tuple(at),
             "maximum": tuple(maxima.tolist()),
-            "log-sum": tuple(log_sums),
+            "log-sum": tuple(log_sums.tolist()),
+            **({"mean logit": tuple(means.tolist())} if label_smoothing else {}),
             "loss": tuple(losses.tolist()),
         }
 
-    def unraveled(place: int) -> Index:
-        """Return a position in the tensor that the rows were flattened from."""
-        return target.origins(torch.tensor([[place]]))[0][1]
-
     own = torch.stack([counted, targets[counted]], dim=-1)
     inputs = (
-        Input("target", target, lambda cells: every(cells, counted.unsqueeze(-1))),
-        Input("target's logit", input, lambda cells: every(cells, own)),
+        Input("target", target, lambda cells: _every(cells, counted.unsqueeze(-1))),
+        Input("target's logit", input, lambda cells: _every(cells, own)),
     )
     mean = "mean of " * (reduction == "mean") + "Σ " * (reduction == "sum")
     formula = f"{mean}ln Σ exp({input.text}) - {input.text} at the target"
+    if label_smoothing:
+        formula += f" * {1 - label_smoothing:g} - mean logit * {label_smoothing:g}"
     return Computed(Step("cross-entropy", formula, (), inputs, compute, facts))
+
+
+def _every(cells: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    """Return the same places for each cell."""
+    return places.expand(*cells.shape[:-1], *places.shape)
+
+
+def _of_rows(
+    scores: torch.Tensor, places: torch.Tensor, function: Callable[[torch.Tensor], torch.Tensor]
+) -> torch.Tensor:
+    """Return what a function makes of some rows, in float64.
+
+    A row at a time: all of GPT-2's logits in float64 would be a second copy, twice as large.
+    """
+    found = [float(function(scores[place].double())) for place in places.tolist()]
+    return torch.tensor(found, dtype=torch.float64)
 
 
 @operation("arange")

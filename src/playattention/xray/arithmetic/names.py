@@ -31,6 +31,11 @@ class Module:
     """How the source writes it: `self.query`."""
 
     @property
+    def told(self) -> str:
+        """What it is called in a message."""
+        return f"the module {self.text}"
+
+    @property
     def kind(self) -> str:
         """Its class, with the Python module that defines it."""
         return self.trace.parts[self.path].kind
@@ -72,6 +77,20 @@ class Own:
 
     name: str
     """Empty: not known."""
+
+    @property
+    def told(self) -> str:
+        """What it is called in a message."""
+        return f"the function {self.name}"
+
+
+@dataclass(frozen=True)
+class Lambda:
+    """A function in an expression, and what the names in it stood for."""
+
+    node: ast.Lambda
+    known: dict[str, Any]
+    told = "a lambda"
 
 
 @dataclass(frozen=True)
@@ -197,7 +216,7 @@ class Scope:
             if call.caller == self.call and value.variable == "return":
                 who = call.module if call.function == "forward" else call.function
                 leaf = Leaf(
-                    value.title, value.tensor, "value", value.title, words=f"what {who} returned"
+                    value.shown, value.tensor, "value", value.title, words=f"what {who} returned"
                 )
                 made.setdefault(value.call, {})[_place(value.name)] = leaf
         return {call: nested(parts) for call, parts in made.items()}

@@ -5,7 +5,6 @@ refused, and so never guessed at. A new operation is one function with `@operati
 where operands come from; norms, lookups and losses are in `layers.py`.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,6 +20,7 @@ from playattention.xray.arithmetic.cells import (
     broadcast,
     constant,
     moved,
+    told,
 )
 
 Handler = Callable[..., Node]
@@ -60,7 +60,7 @@ def as_node(value: Any) -> Node:
         return value
     if isinstance(value, bool | int | float):
         return constant(value)
-    raise UnknownError(f"{value!r} is no number")
+    raise UnknownError(f"{told(value)} is no number")
 
 
 def axis(node: Node, dim: int) -> int:
@@ -147,9 +147,9 @@ UNARY: dict[str, tuple[str, str, Callable[..., torch.Tensor]]] = {
     "cos": ("cosine", "cos({0})", torch.cos),
     "tanh": ("tanh", "tanh({0})", torch.tanh),
     "sigmoid": ("sigmoid", "1 / (1 + exp(-{0}))", torch.sigmoid),
-    "relu": ("relu", "max(0, {0})", torch.relu),
-    "silu": ("silu", "{0} / (1 + exp(-{0}))", torch.nn.functional.silu),
-    "softplus": ("softplus", "ln(1 + exp({0}))", torch.nn.functional.softplus),
+    "round": ("rounded", "round({0})", torch.round),
+    "sign": ("sign", "sign({0})", torch.sign),
+    "floor": ("rounded down", "floor({0})", torch.floor),
     "logical_not": ("not", "not {0}", torch.logical_not),
     "bool": ("not zero", "{0} != 0", torch.Tensor.bool),
     "long": ("whole part", "trunc({0})", torch.trunc),
@@ -168,6 +168,7 @@ def _binary(name: str) -> Handler:
         made.dtype = KINDS.get(name, made.dtype)
         return made
 
+    handler.__name__ = name
     return handler
 
 
@@ -182,6 +183,7 @@ def _unary(name: str) -> Handler:
         made.dtype = KINDS.get(name, made.dtype)
         return made
 
+    handler.__name__ = name
     return handler
 
 
@@ -200,22 +202,6 @@ OPERATIONS.update(
         }.items()
     }
 )
-
-
-@operation("gelu")
-def gelu(input: Any, approximate: str = "none") -> Node:
-    """Gaussian error linear unit, exact or by tanh (Hendrycks & Gimpel 2016)."""
-    inner = f"{math.sqrt(2 / math.pi):.4f} * ({{0}} + 0.044715 * {{0}}^3)"
-    formulas = {
-        "none": "{0} * (1 + erf({0} / sqrt(2))) / 2",
-        "tanh": f"{{0}} * (1 + tanh({inner})) / 2",
-    }
-
-    def compute(part: torch.Tensor) -> torch.Tensor:
-        return torch.nn.functional.gelu(part, approximate=approximate)
-
-    words = "gelu" if approximate == "none" else "gelu, by tanh"
-    return elementwise(words, formulas[approximate], compute, [("operand", input)])
 
 
 @operation("clamp", "clip")
@@ -248,6 +234,39 @@ def where(condition: Any, input: Any, other: Any) -> Node:
 def masked_fill(input: Any, mask: Any, value: Any) -> Node:
     """Replace what is masked."""
     return choice(mask, value, input)
+
+
+@operation("fill")
+def fill(input: Any, value: Any) -> Node:
+    """Put one number everywhere."""
+    return elementwise("filled", "{1}", _second, [("before", input), ("number", value)])
+
+
+@operation("zero")
+def zero(input: Any) -> Node:
+    """Put 0 everywhere."""
+    return fill(input, 0)
+
+
+@operation("copy")
+def copy(input: Any, src: Any) -> Node:
+    """Put other numbers in the place of all."""
+    return elementwise("copied", "{1}", _second, [("before", input), ("copied", src)])
+
+
+def _second(before: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
+    return torch.where(before == before, new, new)  # noqa: PLR0124 - stretched to the same shape
+
+
+@operation("lerp")
+def lerp(input: Any, end: Any, weight: Any) -> Node:
+    """Go part of the way from one number to another."""
+    operands = [("start", input), ("end", end), ("part of the way", weight)]
+    return elementwise("between", "{0} + {2} * ({1} - {0})", _between, operands)
+
+
+def _between(start: torch.Tensor, end: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    return start + weight * (end - start)
 
 
 def move_one(apply: Callable[[torch.Tensor], torch.Tensor], node: Node) -> Node:

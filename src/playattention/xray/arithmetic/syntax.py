@@ -23,6 +23,16 @@ def functions(tree: ast.Module) -> list[FunctionNode]:
     return [node for node in ast.walk(tree) if isinstance(node, FUNCTION)]
 
 
+@lru_cache(maxsize=64)
+def at_lines(tree: ast.Module) -> dict[int, list[ast.stmt]]:
+    """Return a file's statements by their first lines, outer ones first."""
+    found: dict[int, list[ast.stmt]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.stmt):
+            found.setdefault(node.lineno, []).append(node)
+    return found
+
+
 def statements(body: Iterable[ast.AST]) -> Iterable[ast.stmt]:
     """Yield all statements of a body, those inside of others too."""
     for outer in body:
