@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -49,7 +48,7 @@ def served(home: Path) -> Iterator[str]:
         found = next((line for line in lines if line), None)
         assert found, (home / "server.log").read_text(encoding="utf-8")
         yield found[0]
-        server.send_signal(signal.SIGINT)
+        server.terminate()  # a shell may let what it starts in the background ignore Ctrl-C
         server.wait(10)
         server.stdout.close()
 

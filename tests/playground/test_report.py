@@ -27,7 +27,7 @@ NUMBERS = """async (query) => {
   return [shape, [...data].map(String)];
 }"""
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ RUN = "small-gpt"
 PROMPT = "The cup"
 SECONDS = 60_000  # a machine that does much else starts a training in this time, as milliseconds
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,6 @@
 
 import csv
 import re
-import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,22 +20,13 @@ from playattention.xray import (
     next_step,
     watch,
 )
+from tests.playground.chromium import launched, served
 from tests.playground.conftest import seen
 
 pytest.importorskip("playwright.sync_api", reason="no playwright: pip install playwright")
 
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 RUN = "small-gpt"
 TEXT = "The cup is on"
 HEAD = "blocks.1.attention.heads.1"
@@ -48,34 +35,21 @@ JOINED = "blocks.0.attention:joined:0"
 IDS = ("over-training", "what-if", "backward")
 Visit = Callable[..., Page]
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """The one browser."""
-    found = next((path for path in map(shutil.which, NAMES) if path), None)
-    if found is None:
-        pytest.skip("no Chromium: apt-get install chromium")
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=found, args=FLAGS)
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
 def address(home: Path, chromium: Browser) -> Iterator[str]:
     """Where a server answers; started only where there is a browser."""
-    command = [sys.executable, "-m", "playattention", "play", RUN, "--no-browser", "--port", "0"]
-    with (home / "server.log").open("w") as log:
-        server = subprocess.Popen(command, cwd=home, stdout=subprocess.PIPE, stderr=log, text=True)
-        assert server.stdout is not None
-        lines = (re.match(r"http://127\.0\.0\.1:\d+/$", line.strip()) for line in server.stdout)
-        found = next((line for line in lines if line), None)
-        assert found, (home / "server.log").read_text(encoding="utf-8")
-        yield found[0]
-        server.send_signal(signal.SIGINT)
-        server.communicate(timeout=10)
+    with served(home) as url:
+        yield url
 
 
 @pytest.fixture

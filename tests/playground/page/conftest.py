@@ -1,6 +1,5 @@
 """The page's modules by themselves, in Chromium: no run, no server but for files."""
 
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -9,10 +8,9 @@ from typing import Any
 
 import pytest
 
+from tests.playground.chromium import launched
 from tests.playground.page.test_files import PAGE
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 BLANK = "<!doctype html><link rel=stylesheet href=style.css><link rel=stylesheet href=parts.css>"
 
 
@@ -38,14 +36,8 @@ def address() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     """The browser."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="no playwright is installed")
-    found = next((path for path in map(shutil.which, NAMES) if path), None)
-    if found is None:
-        pytest.skip("no Chromium is installed: apt-get install chromium")
-    with playwright.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=found, args=FLAGS)
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -110,7 +110,9 @@ class Page {
 
   async #show(changed) {
     const chosen = state.get();
-    const view = VIEWS.find((one) => one.id === chosen.view) ?? VIEWS[0];
+    // Where nothing is trained yet, the offer to train comes first.
+    const first = this.#runs.every((run) => run.kind === "untrained") ? "train" : VIEWS[0].id;
+    const view = VIEWS.find((one) => one.id === (chosen.view ?? first)) ?? VIEWS[0];
     const { signal } = this.#controller;
     this.arithmetic.show(this.#look, chosen, signal);
     if (view !== this.#view) {
