@@ -97,7 +97,8 @@ def test_the_file_tree_of_the_readme_is_the_tree() -> None:
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "CONTRIBUTING.md", "benchmarks/README.md", "docs/xray.md"]
+    "page",
+    ["README.md", "CONTRIBUTING.md", "benchmarks/README.md", "docs/xray.md", "docs/playground.md"],
 )
 def test_every_file_that_a_page_points_to_exists(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
