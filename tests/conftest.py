@@ -1,5 +1,6 @@
 """What the tests share: a folder of their own, a small text, and small runs of each recipe."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,9 @@ from torch import nn
 from playattention.config import GPT2Config, GPTConfig, RunConfig, TrainConfig
 from playattention.models import pretrained
 from playattention.models.model_gpt2 import GPT2Model
+
+# A shell that starts tests in the background lets them, and all that they start, ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TEXT = "".join(
     f"{name}:\nThe {thing} is {place} the {other}.\n\n"

@@ -52,10 +52,8 @@ def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def press_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+def press_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Let a real signal reach this process while it does these steps, once for each."""
-    # A shell that starts tests in the background lets them ignore Ctrl-C.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def at(*steps: int, number: int = signal.SIGINT, times: int = 1) -> None:
         update, waiting = Trainer.update, set(steps)
@@ -69,8 +67,7 @@ def press_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None
 
         monkeypatch.setattr(Trainer, "update", interrupted)
 
-    yield at
-    signal.signal(signal.SIGINT, before)
+    return at
 
 
 def checkpoint_files(folder: Path) -> dict[str, bytes]:

@@ -27,7 +27,8 @@ export function get() {
 export function set(patch, { push } = {}) {
   const next = { ...current };
   for (const [key, value] of Object.entries(patch)) {
-    if (value === null || value === undefined || value === "") delete next[key];
+    const none = value === "" && key !== "index"; // the index of a lone number is empty
+    if (value === null || value === undefined || none) delete next[key];
     else next[key] = WHOLE.includes(key) ? Number(value) : String(value);
   }
   const changed = difference(current, next);

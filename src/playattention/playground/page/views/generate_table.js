@@ -48,7 +48,7 @@ export class Candidates {
   #row(one, isDrawn, explains) {
     const number = data(one.logit);
     const logit = explains
-      ? h("button", { class: "link", type: "button", "aria-label": `Arithmetic of the logit of ${one.text}`, onclick: () => this.onLogit(one) }, number)
+      ? h("button", { class: "link", type: "button", title: `Arithmetic of the logit of ${one.text}`, onclick: () => this.onLogit(one) }, number)
       : number;
     return h(
       "tr",

@@ -28,8 +28,8 @@ export class Curves {
   #follow = null;
 
   constructor() {
-    this.large = h("div", { class: "curve curve-large", role: "img" });
-    this.small = SMALL.map(() => h("div", { class: "curve", role: "img" }));
+    this.large = h("div", { class: "curve curve-large", role: "img", "aria-label": "Loss, not drawn yet" });
+    this.small = SMALL.map(({ title }) => h("div", { class: "curve", role: "img", "aria-label": `${title}, not drawn yet` }));
     this.problem = h("p", { class: "hint" });
     this.element = h("div", { class: "curves" }, this.large, h("div", { class: "curves-small" }, this.small), this.problem);
   }
