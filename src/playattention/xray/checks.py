@@ -77,15 +77,11 @@ def check_tokens(model: nn.Module, idx: torch.Tensor, targets: torch.Tensor | No
     """
     check_ids(idx)
     if targets is not None:
-        check_ids(targets, "targets")
+        check_targets(idx, targets)
     if targets is not None and "targets" not in inspect.signature(model.forward).parameters:
         raise UserError(
             f"targets: the forward of {type(model).__name__} takes none; allowed: a model with "
             "forward(idx, targets=None) that returns its logits and the loss"
-        )
-    if targets is not None and targets.shape != idx.shape:
-        raise UserError(
-            f"targets = shape {tuple(targets.shape)}: must be that of idx, {tuple(idx.shape)}"
         )
     config = getattr(model, "config", None)
     seq_size, vocab_size = (getattr(config, name, None) for name in ("seq_size", "vocab_size"))
@@ -103,6 +99,19 @@ def check_tokens(model: nn.Module, idx: torch.Tensor, targets: torch.Tensor | No
         raise UserError(
             f"targets = {int(targets.max())}: must be 0 to {vocab_size - 1}, as vocab_size = "
             f"{vocab_size}, or -100 where none counts"
+        )
+
+
+def check_targets(idx: torch.Tensor, targets: torch.Tensor) -> None:
+    """Check that targets are as many as the token ids (B, T).
+
+    Raises:
+        UserError: If they are not.
+    """
+    check_ids(targets, "targets")
+    if targets.shape != idx.shape:
+        raise UserError(
+            f"targets = shape {tuple(targets.shape)}: must be that of idx, {tuple(idx.shape)}"
         )
 
 

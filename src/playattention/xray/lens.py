@@ -13,7 +13,7 @@ from torch import nn
 
 from playattention.errors import UserError
 from playattention.xray.anatomy import Anatomy, anatomy, own_logits, passed
-from playattention.xray.checks import check_tokens
+from playattention.xray.checks import check_targets, check_tokens
 from playattention.xray.tables import WIDTH, Decode, shown, table
 
 IGNORED = -100
@@ -183,7 +183,8 @@ def losses(
     Raises:
         UserError: If the tokens do not fit the model or each other, or k is out of its range.
     """
-    check_tokens(model, idx, targets)
+    check_tokens(model, idx, None)  # the model is not given the targets, and need not take any
+    check_targets(idx, targets)
     logits = own_logits(model, idx).float()
     counts = targets != IGNORED
     wrong = targets[counts & ((targets < 0) | (targets >= logits.size(-1)))].tolist()
