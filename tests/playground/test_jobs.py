@@ -34,6 +34,12 @@ TINY = {
 }
 
 
+def alive():
+    """Return what this process started and what has not ended."""
+    children = psutil.Process().children()
+    return [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
+
+
 @pytest.fixture
 def client(own_folder: Path):
     """Ask a server in an empty folder with a text; what it started ends with the test."""
@@ -41,9 +47,9 @@ def client(own_folder: Path):
     asking = TestClient(create_app(), base_url=ORIGIN)
     asking.headers.update(OWN)
     yield asking
-    for process in psutil.Process().children():
+    for process in alive():
         process.kill()
-    while psutil.Process().children():  # the server hears of their end
+    while alive():  # the server hears of their end
         time.sleep(0.01)
 
 
