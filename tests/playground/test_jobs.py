@@ -121,7 +121,7 @@ def test_a_training_has_low_priority_and_leaves_a_core(client, played, monkeypat
     )
     start(client)
     wait_for_log("mine")
-    [process] = psutil.Process().children()
+    [process] = alive()
     assert process.nice() >= 10
     log = Path("logs/.jobs/mine.log").read_text()
     assert log.startswith("2 ")
@@ -148,7 +148,7 @@ def test_of_two_starts_at_once_one_is_refused(client, played):
     for name, answer in answers.items():
         if name != won:
             assert f"training '{won}' runs; stop it first" in told(answer, 409)
-    assert len(psutil.Process().children()) == 1
+    assert len(alive()) == 1
     assert [job["name"] for job in found(client.get("/api/jobs"))] == [won]
 
 
@@ -205,7 +205,7 @@ def test_what_can_not_be_trained_is_told_before_anything_starts(client, played, 
     played(FOREVER)
     laid_out("taken")
     assert word in told(client.post("/api/jobs", json={"recipe": "gpt", **body}), status)
-    assert psutil.Process().children() == []
+    assert alive() == []
 
 
 def test_without_a_name_a_run_is_called_by_recipe_and_time(client, played):
@@ -226,7 +226,7 @@ def test_what_a_training_says_last_is_its_error(client, played):
 def test_a_training_that_is_killed_has_failed(client, played):
     played(FOREVER)
     start(client)
-    [process] = psutil.Process().children()
+    [process] = alive()
     process.kill()
     assert "without a word" in until(client, "mine", "failed")["error"]
 
