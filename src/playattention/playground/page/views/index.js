@@ -3,6 +3,9 @@
 import flow from "./flow.js";
 import heads from "./heads.js";
 import positions from "./positions.js";
+import overTraining from "./over_training.js";
+import whatIf from "./what_if.js";
+import backward from "./backward.js";
 
 /**
  * @typedef {Object} View
@@ -30,4 +33,4 @@ import positions from "./positions.js";
 /** @type {View[]} */
 import generate from "./generate.js";
 import train from "./train.js";
-export const VIEWS = [flow, heads, positions, generate, train];
+export const VIEWS = [flow, heads, positions, overTraining, whatIf, backward, generate, train];
