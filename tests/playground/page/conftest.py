@@ -11,8 +11,6 @@ import pytest
 
 from tests.playground.page.test_files import PAGE
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 BLANK = "<!doctype html><link rel=stylesheet href=style.css><link rel=stylesheet href=parts.css>"
@@ -40,6 +38,7 @@ def address() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     """The browser."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="no playwright is installed")
     found = next((path for path in map(shutil.which, NAMES) if path), None)
     if found is None:
         pytest.skip("no Chromium is installed: apt-get install chromium")

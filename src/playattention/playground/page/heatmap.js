@@ -95,7 +95,7 @@ export class Heatmap {
         onclick: (event) => this.#click(event),
         onkeydown: (event) => this.#key(event),
         onfocus: () => this.#moved(),
-        onblur: () => (this.#mark("cursor", null), this.#told.onHover?.(null)),
+        onblur: () => (this.#mark("cursor", null), this.#leave()),
       },
       this.canvas,
       Object.values(this.#marks),
