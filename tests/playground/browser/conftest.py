@@ -14,25 +14,13 @@ import pytest
 
 from playattention.training.run import Run, load_run
 from tests.playground.browser.grown import RUN, environment, grow
+from tests.playground.chromium import launched
 
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="no playwright: pip install -e '.[dev]'"
-)
+pytest.importorskip("playwright.sync_api", reason="no playwright: pip install -e '.[dev]'")
 
-from playwright.sync_api import Browser, BrowserContext, sync_playwright  # noqa: E402
+from playwright.sync_api import Browser, BrowserContext
 
-from tests.playground.browser.visitor import Visitor  # noqa: E402
-
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-NAMES = ("chromium", "chromium-browser", "google-chrome")
+from tests.playground.browser.visitor import Visitor
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -42,31 +30,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
-    """The one browser of all tests."""
-    found = next((path for path in map(shutil.which, NAMES) if path), None)
-    if found is None:
-        pytest.skip("no Chromium: apt-get install chromium")
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=found, args=FLAGS)
+    """The one browser of these tests; ended with them, as there can be one Playwright at a time."""
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def grown(tmp_path_factory: pytest.TempPathFactory, chromium: Browser) -> Path:
     """A folder with a run; asks for the browser, so that nothing is trained where there is none."""
     return grow(tmp_path_factory.mktemp("page"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def model(grown: Path) -> Run:
     """The run that the page shows."""
     return load_run(grown / "logs" / RUN)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def address(grown: Path) -> Iterator[str]:
     """Where a server answers, started as a user starts it."""
     words = ["play", RUN, "--no-browser", "--port", "0"]
@@ -92,7 +75,7 @@ def address(grown: Path) -> Iterator[str]:
     assert "Traceback" not in said, said
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def contexts(chromium: Browser, address: str) -> Iterator[Callable[..., BrowserContext]]:
     """Browser contexts, one for each set of options, which keep the page's files."""
     kept: dict[str, BrowserContext] = {}
@@ -135,7 +118,7 @@ def visit(
     assert [url for one in visitors for url in one.strays] == []
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The source of axe-core, which comes from npm for the test and stays in its folder."""
     npm = shutil.which("npm")

@@ -22,6 +22,7 @@ import torch
 
 from playattention import generate
 from playattention.training.run import Run, load_run
+from playattention.xray.whatif import ablate_heads
 from tests.playground.browser.arithmetic import Panel
 from tests.playground.browser.grid import Grid
 from tests.playground.browser.grown import PLANTED, RUN, STEPS, TEXT
@@ -100,6 +101,22 @@ def test_2_open_a_weight_and_see_all_products_of_its_score(one: Visitor, truth: 
     ]
     own = float(truth.value(f"blocks.{layer}.attention.heads.{head}:scores")[0, 9, 8])
     assert sum(products) == pytest.approx(own, rel=1e-5)
+
+
+def test_3_switch_the_head_off_and_read_how_a_logit_changes(one: Visitor, truth: Truth) -> None:
+    layer, head = PLANTED
+    to_view(one, "what-if").tab_to(f"[aria-label='head 0 of layer {layer}']")
+    one.page.keyboard.press("ArrowRight")
+    assert one.focused_name() == f"head {head} of layer {layer}"
+    one.press("Enter")
+    assert one.state["change"] == f"ablate:{layer}.{head}"
+    cells = one.numbers("[aria-label='Where the logit comes from'] tr.total")
+    token = int(truth.logits[-1].argmax())
+    with ablate_heads(truth.run.model, [PLANTED]):
+        after = Truth(truth.run, TEXT).logits[-1, token]
+    expected = [float(truth.logits[-1, token]), float(after), float(after - truth.logits[-1, token])]
+    assert cells == pytest.approx(expected, rel=1e-4, abs=1e-5)
+    assert abs(cells[2]) > 0.01
 
 
 def test_4_go_back_to_an_early_checkpoint_and_see_the_map_unformed(one: Visitor) -> None:

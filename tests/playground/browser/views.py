@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.playground.browser.grown import RUN, TEXT
+from tests.playground.browser.grown import PLANTED, RUN, TEXT
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Shown:
     start: dict[str, Any] = field(default_factory=dict)
     """What else is selected, so that there is something to see."""
     points_at: str = ".heatmap-grid canvas"
-    """What tells a number when it is pointed at."""
+    """What tells a number when it is pointed at; "": nothing does."""
     tells_in: str = ".readout"
     """Where it tells it."""
 
@@ -25,6 +25,8 @@ class Shown:
         """All that is selected when it is opened."""
         return {"view": self.id, "run": RUN, "text": TEXT, **self.start}
 
+
+ABLATED = f"ablate:{PLANTED[0]}.{PLANTED[1]}"
 
 VIEWS = (
     Shown("flow", frozenset({"layer", "head"})),
@@ -35,6 +37,16 @@ VIEWS = (
         tells_in=".heads-one .readout",
     ),
     Shown("positions", frozenset({"pos"})),
-    Shown("generate", frozenset(), start={"drawn": 3}),
-    Shown("train", frozenset({"layer", "head"})),
+    Shown("over-training", frozenset({"layer", "head"})),
+    Shown("what-if", frozenset({"layer", "head", "pos"}), start={"change": ABLATED}),
+    Shown("backward", frozenset({"layer", "head"})),
+    # What it tells is written out, and there is nothing to point at.
+    Shown("generate", frozenset(), start={"drawn": 3}, points_at=""),
+    Shown(
+        "train",
+        frozenset({"layer", "head"}),
+        start={"job": RUN},
+        points_at=".curve-large .nsewdrag",
+        tells_in=".curve-large .hoverlayer",
+    ),
 )
