@@ -260,14 +260,20 @@ def selections(browser: Browser, home: Path, options: Options) -> dict[str, list
     found: dict[str, list[float]] = {}
     with server(home, "gpt") as address:
         text = playhouse.write(2000, seed=5)[:TOKENS]
-        for view, axes in (("flow", ("layer", "head")), ("heads", ("layer", "head", "position")), ("positions", ("position",))):
+        for view, axes in (
+            ("flow", ("layer", "head")),
+            ("heads", ("layer", "head", "position")),
+            ("positions", ("position",)),
+        ):
             words = urlencode({"view": view, "text": text, "layer": 0, "head": 0, "pos": 3})
             with opened(browser, f"{address}#{words}") as page:
                 for axis in axes:
                     for number in range(options.repetitions):
                         way = "Next" if number % 4 < 2 else "Previous"
                         main, last = page.evaluate(CLICK, [f"{way} {axis}"])
-                        found.setdefault(f"layer, head or position: {view}, {axis}", []).append(last)
+                        found.setdefault(f"layer, head or position: {view}, {axis}", []).append(
+                            last
+                        )
                         if view == "flow":
                             found.setdefault(f"{view}, {axis}: large picture", []).append(main)
     return found

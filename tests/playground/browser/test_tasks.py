@@ -114,7 +114,11 @@ def test_3_switch_the_head_off_and_read_how_a_logit_changes(one: Visitor, truth:
     token = int(truth.logits[-1].argmax())
     with ablate_heads(truth.run.model, [PLANTED]):
         after = Truth(truth.run, TEXT).logits[-1, token]
-    expected = [float(truth.logits[-1, token]), float(after), float(after - truth.logits[-1, token])]
+    expected = [
+        float(truth.logits[-1, token]),
+        float(after),
+        float(after - truth.logits[-1, token]),
+    ]
     assert cells == pytest.approx(expected, rel=1e-4, abs=1e-5)
     assert abs(cells[2]) > 0.01
 

@@ -60,7 +60,9 @@ def test_a_change_of_the_model(visit: Visit, truth: Truth, grown: Path) -> None:
     """What the second block makes of it when a head of the first is switched off."""
     run = load_run(grown / "logs" / RUN)
     layer, head = PLANTED
-    one = visit().open(view="what-if", run=RUN, text=TEXT, layer=1, head=0, change=f"ablate:{layer}.{head}")
+    one = visit().open(
+        view="what-if", run=RUN, text=TEXT, layer=1, head=0, change=f"ablate:{layer}.{head}"
+    )
     with ablate_heads(run.model, [PLANTED]):
         changed = Truth(run, TEXT).maps
     for (row, column), told in cells(Grid(one, "[data-kind=now] .heatmap"), 2):
@@ -100,7 +102,9 @@ def test_a_step_of_adamw_line_by_line(visit: Visit, truth: Truth) -> None:
         old, gradient, new = one.numbers(".step-summary")
         assert old == float(weight[cell])
         step, rate, beta1, beta2, eps, decay, _, factor = one.numbers(".step-facts")
-        clipped, first, second, first_own, second_own, decayed, change, last = one.numbers(".steps td")
+        clipped, first, second, first_own, second_own, decayed, change, last = one.numbers(
+            ".steps td"
+        )
         near = pytest.approx
         assert clipped == near(gradient * factor, rel=1e-5)
         assert first_own == near(first / (1 - beta1**step), rel=1e-5)
