@@ -13,6 +13,7 @@ from playattention.commands.export import Export
 from playattention.commands.generate import Generate
 from playattention.commands.import_weights import ImportWeights
 from playattention.commands.ladder import Ladder
+from playattention.commands.play import Play
 from playattention.commands.train import Train
 from playattention.commands.xray import Xray
 from playattention.config import GPT2Config
@@ -41,7 +42,7 @@ def test_every_command_of_the_readme_is_understood(
     def run(self: object) -> None:
         started.append(self)
 
-    for command_class in (Train, Generate, Eval, ImportWeights, Export, Ladder, Xray):
+    for command_class in (Train, Generate, Eval, ImportWeights, Export, Ladder, Xray, Play):
         monkeypatch.setattr(command_class, "run", run)
     # Weights that are not at hand: only their sizes are asked for before training.
     monkeypatch.setattr(pretrained, "read_config", GPT2Config.preset)
