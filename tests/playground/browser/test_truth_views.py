@@ -94,7 +94,7 @@ def test_a_step_of_adamw_line_by_line(visit: Visit, truth: Truth) -> None:
     """Every line follows from those above it, and from what is told of the training."""
     name = "blocks.0.feed_forward.expand.weight"
     one = visit().open(view="backward", run=RUN, text=TEXT)
-    weight = truth.run.model.get_parameter(name)
+    weight = truth.run.model.get_parameter(name).detach()
     drawn = random.Random(4)
     for _ in range(4):
         cell = drawn.randrange(weight.shape[0]), drawn.randrange(weight.shape[1])

@@ -33,8 +33,7 @@ class Page {
     this.hovers = new Set();
     document.getElementById("header").append(this.tokens.element);
     addTour(document.querySelector(".header-top"), VIEWS);
-    // What if has a note of its own.
-    document.body.append(changeNote(() => state.get().view !== "what-if").element);
+    document.body.append(changeNote());
     this.arithmetic = new Arithmetic(document.getElementById("arithmetic"));
     document.getElementById("skip").addEventListener("click", (event) => {
       event.preventDefault(); // the part after # is the page's state

@@ -6,10 +6,9 @@ import { changed, told, wordsOf } from "./change_words.js";
 
 /**
  * Return a bar that stays in sight while a change is on, in whatever view.
- * @param {function(): boolean} [shown] Whether it may show at all; default: always.
- * @returns {{element: HTMLElement, end: function()}} `end` lets it hear of changes no more.
+ * @returns {HTMLElement}
  */
-export function changeNote(shown = () => true) {
+export function changeNote() {
   const list = h("ul", { class: "change-words" });
   const undo = h("button", { type: "button", class: "undo", onclick: () => state.set({ change: null }, { push: true }) }, "Undo all");
   const title = h("b", { class: "change-title" }, "Change is on");
@@ -18,20 +17,18 @@ export function changeNote(shown = () => true) {
   const draw = () => {
     const { change } = state.get();
     const words = wordsOf(change);
-    if (change === drawn) {
-      element.hidden = !words.length || !shown();
-      return;
-    }
+    if (change === drawn) return;
     drawn = change;
     const inside = element.contains(document.activeElement);
     const at = [...list.children].findIndex((one) => one.contains(document.activeElement));
     fill(list, words.map(chip));
     if (inside && !words.length) document.getElementById("view").focus({ preventScroll: true });
     else if (at >= 0) list.children[Math.min(at, words.length - 1)].querySelector("button").focus();
-    element.hidden = !words.length || !shown();
+    element.hidden = !words.length;
   };
   draw();
-  return { element, end: state.subscribe(draw) };
+  state.subscribe(draw);
+  return element;
 }
 
 function chip(word) {

@@ -9,7 +9,6 @@ import { choose } from "../selection.js";
 import * as state from "../state.js";
 import { problem, signed } from "./cells.js";
 import { Forms } from "./change_forms.js";
-import { changeNote } from "./change_note.js";
 import { changed, wordsOf } from "./change_words.js";
 import { Compare } from "./compare.js";
 import { bothMatrices, otherLook, shares, shownValue, ValuePicker } from "./other.js";
@@ -46,7 +45,6 @@ async function show(root, context) {
 }
 
 function hide() {
-  parts?.note.end();
   parts = null;
 }
 
@@ -58,9 +56,8 @@ function build(root, context) {
   made.picker = new ValuePicker();
   made.shares = h("section", { class: "shares" });
   made.compare = new Compare(made.shares);
-  made.note = changeNote();
   context.onHover((what) => what.from === "tokens" && made.compare.highlight(what));
-  made.element = h("div", { class: "what-if" }, controls(made), effects(made), maps(made), made.note.element);
+  made.element = h("div", { class: "what-if" }, controls(made), effects(made), maps(made));
   fill(root, made.element);
   return made;
 }
