@@ -38,12 +38,19 @@ WATCHING = """
   else addEventListener("DOMContentLoaded", begin);
   window.quietFor = () => {
     const view = document.getElementById("view");
-    const busy = !view || view.getAttribute("aria-busy") === "true" || waiting > 0;
+    const busy = !view || document.querySelector("[aria-busy=true]") || waiting > 0;
     return busy ? 0 : performance.now() - last;
   };
 })();
 """
 """Tells for how long nothing was asked, changed or drawn."""
+
+TWO_FRAMES = """
+() => new Promise((done) => {
+  requestAnimationFrame(() => requestAnimationFrame(done));
+  setTimeout(done, 200); // a window behind others draws no frames
+})
+"""
 
 
 @dataclass
@@ -93,6 +100,7 @@ class Visitor:
 
     def settle(self, quiet: int = 60) -> "Visitor":
         """Wait until nothing is asked, changed or drawn any more."""
+        self.page.evaluate(TWO_FRAMES)  # what was just done is heard of with the next one
         self.page.wait_for_function("least => window.quietFor() > least", arg=quiet)
         return self
 

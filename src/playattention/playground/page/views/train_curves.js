@@ -26,12 +26,14 @@ export class Curves {
   #drawn = 0;
   #timer = null;
   #follow = null;
+  #under = 0; // drawings
 
   constructor() {
     this.large = h("div", { class: "curve curve-large", role: "img", "aria-label": "Loss, not drawn yet" });
     this.small = SMALL.map(({ title }) => h("div", { class: "curve", role: "img", "aria-label": `${title}, not drawn yet` }));
     this.problem = h("p", { class: "hint" });
     this.element = h("div", { class: "curves" }, this.large, h("div", { class: "curves-small" }, this.small), this.problem);
+    this.sized = new ResizeObserver(() => this.#resize());
   }
 
   /**
@@ -41,15 +43,18 @@ export class Curves {
   show(follow) {
     this.#follow = follow;
     if (this.#timer) return;
+    this.#busy(1);
     const wait = Math.max(0, AT_LEAST - (performance.now() - this.#drawn));
     this.#timer = setTimeout(() => this.draw(), wait);
   }
 
   /** Draw now, say in another theme. */
   async draw() {
+    if (this.#timer) this.#busy(-1);
     clearTimeout(this.#timer);
     this.#timer = null;
     this.#drawn = performance.now();
+    this.#busy(1);
     try {
       const plotly = await plotlyJs();
       if (!this.element.isConnected || !this.#follow?.job) return;
@@ -62,9 +67,29 @@ export class Curves {
         await plotly.react(element, [line(rows, { ...told, colour: "--ink", width: 1.5 })], layout(told.title, look, job, false), CONFIG);
         label(element, told.title, rows, [told]);
       }
+      for (const element of this.#all) this.sized.observe(element);
     } catch (error) {
       this.problem.textContent = `The curves can't be drawn: ${error.message}`;
+    } finally {
+      this.#busy(-1);
     }
+  }
+
+  async #resize() {
+    this.#busy(1);
+    const drawn = this.#all.filter((element) => element.isConnected && element.offsetWidth);
+    await Promise.allSettled(drawn.map((element) => globalThis.Plotly.Plots.resize(element)));
+    this.#busy(-1);
+  }
+
+  get #all() {
+    return [this.large, ...this.small];
+  }
+
+  /** Tell who waits, and who does not see it, whether a drawing is under way. */
+  #busy(more) {
+    this.#under += more;
+    this.element.setAttribute("aria-busy", String(this.#under > 0));
   }
 
   /** Give the curves back. */
@@ -72,12 +97,13 @@ export class Curves {
     clearTimeout(this.#timer);
     this.#timer = null;
     this.#follow = null;
-    for (const element of [this.large, ...this.small]) globalThis.Plotly?.purge(element);
+    this.sized.disconnect();
+    for (const element of this.#all) globalThis.Plotly?.purge(element);
   }
 }
 
 const STYLES = ["plotly.js-style-global", "9f215cf04c5486422605d13261cb87401f4e7763b6296af81e98efbc0130da53"];
-const CONFIG = { displayModeBar: false, responsive: true, showTips: false };
+const CONFIG = { displayModeBar: false, showTips: false };
 
 function plotlyJs() {
   loaded ??= new Promise((resolve, reject) => {
