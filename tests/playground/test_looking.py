@@ -73,6 +73,41 @@ def test_an_index_fixes_the_first_dimensions_and_columns_cut_the_last(client, ho
     assert cell == whole[3, 1]
 
 
+def test_several_values_come_at_once(client, home):
+    """Those of one answer are those of one answer each, whole numbers too."""
+    trace = seen(home, "small-gpt", TEXT)
+    some = [one for one in trace.values if one.tensor.numel()][:40]
+    words = [f"{one.module}:{one.name}:{one.occurrence}:" for one in some]
+    head = trace.one("blocks.1.attention.heads.1", "weights")
+    words.append(f"{head.module}:weights:0:0,3")
+    q = {"run": "small-gpt", "text": TEXT}
+    answer = client.get("/api/tensors", params={**q, "value": words})
+    shapes = answer.headers["x-shapes"].split(";")
+    tensors = [one.tensor for one in some] + [head.tensor[0, 3]]
+    assert shapes == [",".join(map(str, one.shape)) for one in tensors]
+    expected = torch.cat([one.float().flatten() for one in tensors]).numpy()
+    assert np.array_equal(np.frombuffer(answer.content, "<f4"), expected)
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        ([], 422),
+        (["logits"], 422),
+        ([":logits:0:x"], 422),
+        ([":logits:0:"] * 501, 422),
+        ([":logits:0:", ":nothing:0:"], 404),
+        ([":logits:9:"], 404),
+        ([":logits:0:0,99"], 400),
+    ],
+)
+def test_several_values_of_which_one_is_not_there(client, words, status):
+    q = {"run": "small-gpt", "text": TEXT}
+    answer = client.get("/api/tensors", params={**q, "value": words})
+    assert answer.status_code == status
+    assert [*answer.json()] == ["error"]
+
+
 @pytest.mark.parametrize(
     ("params", "status", "word"),
     [

@@ -36,6 +36,9 @@ Words = Annotated[str, Field(max_length=4000)]
 Dotted = Annotated[str, Field(max_length=300)]
 Index = Annotated[str, Field(pattern=r"^$|^[0-9]{1,9}(,[0-9]{1,9}){0,7}$")]
 Columns = Annotated[str, Field(pattern=r"^[0-9]{1,9}:[0-9]{1,9}$"), AfterValidator(_columns)]
+ValueWord = Annotated[
+    str, Field(max_length=700, pattern=r"^[^:]*:[^:]+:[0-9]{1,6}:([0-9]{1,9}(,[0-9]{1,9}){0,7})?$")
+]
 Ids = Annotated[list[Annotated[int, Field(ge=0, le=10**9)]], Field(max_length=MOST_IDS)]
 Few = Annotated[int, Field(ge=1, le=50)]
 
@@ -76,6 +79,13 @@ class TensorQuery(ValueQuery):
 
     columns: Columns | None = None
     """Which part of the last dimension: `0:1024`."""
+
+
+class TensorsQuery(LookQuery):
+    """Several values' numbers at once."""
+
+    value: Annotated[list[ValueWord], Field(min_length=1, max_length=500)]
+    """Each as `module:name:occurrence:index`, the index as for one value: `blocks.0:x:0:0`."""
 
 
 class ExplainQuery(ValueQuery):

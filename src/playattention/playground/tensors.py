@@ -27,6 +27,16 @@ BINARY: dict[int | str, dict[str, object]] = {
 """What OpenAPI says of a route that answers with a tensor."""
 
 
+SEVERAL: dict[int | str, dict[str, object]] = {
+    200: {
+        "description": "Little-endian float32, tensor after tensor; X-Shapes: 12,12;1,12;",
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        "headers": {"X-Shapes": {"schema": {"type": "string"}}},
+    }
+}
+"""What OpenAPI says of a route that answers with several."""
+
+
 def kind_of(tensor: torch.Tensor) -> str:
     """Return what a tensor's numbers are sent as: "float32" or "int32"."""
     return "float32" if tensor.dtype.is_floating_point else "int32"
@@ -111,4 +121,21 @@ def binary(tensor: torch.Tensor, **headers: str) -> Response:
             "X-Dtype": kind_of(tensor),
             **more,
         },
+    )
+
+
+def several(tensors: Sequence[torch.Tensor]) -> Response:
+    """Return tensors as one answer, whole numbers as float32 too.
+
+    Args:
+        tensors: One at least, on any device.
+
+    Raises:
+        UserError: If they are too large together.
+    """
+    joined = torch.cat([one.detach().to("cpu", torch.float32).flatten() for one in tensors])
+    return Response(
+        numbers(joined),
+        media_type="application/octet-stream",
+        headers={"X-Shapes": ";".join(",".join(map(str, one.shape)) for one in tensors)},
     )

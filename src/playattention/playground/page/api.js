@@ -18,7 +18,7 @@ export class ApiError extends Error {
 /**
  * Ask for words.
  * @param {string} path Below /api/.
- * @param {Object<string, *>} [query] null, undefined and "" are left out.
+ * @param {Object<string, *>} [query] null, undefined and "" are left out; a list: each of it.
  * @param {{signal?: AbortSignal, keep?: boolean}} [options] Gives up; whether the answer is kept.
  * @returns {Promise<*>} Frozen in use: others get the same object.
  * @throws {ApiError} What the server refused.
@@ -48,6 +48,28 @@ export function tensor(path, query, { signal, keep = true } = {}) {
 }
 
 /**
+ * Ask for several tensors at once.
+ * @param {string} path Below /api/.
+ * @param {Object<string, *>} query As in `json`.
+ * @param {{signal?: AbortSignal}} [options] As in `json`.
+ * @returns {Promise<{data: Float32Array, shape: number[]}[]>}
+ * @throws {ApiError} What the server refused.
+ */
+export function tensors(path, query, { signal } = {}) {
+  return asked(address(path, query), signal, true, async (response) => {
+    const bytes = await response.arrayBuffer();
+    const shapes = response.headers.get("X-Shapes").split(";").map((one) => one.split(",").filter(Boolean).map(Number));
+    let begin = 0;
+    const found = shapes.map((shape) => {
+      const size = shape.reduce((product, one) => product * one, 1);
+      begin += size;
+      return { data: new Float32Array(bytes, 4 * (begin - size), size), shape };
+    });
+    return [found, bytes.byteLength];
+  });
+}
+
+/**
  * Have something done.
  * @param {string} path Below /api/.
  * @param {Object} body Sent as JSON.
@@ -67,8 +89,9 @@ export function forget() {
 }
 
 function address(path, query) {
-  const asked = Object.entries(query).filter(([, value]) => ![null, undefined, ""].includes(value));
-  const words = new URLSearchParams(asked).toString();
+  const given = Object.entries(query).filter(([, value]) => ![null, undefined, ""].includes(value));
+  const pairs = given.flatMap(([key, value]) => [value].flat().map((one) => [key, one]));
+  const words = new URLSearchParams(pairs).toString();
   return `api/${path}${words ? `?${words}` : ""}`;
 }
 

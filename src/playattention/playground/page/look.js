@@ -1,6 +1,6 @@
 /** One look into a model: a run, a checkpoint, a text, a change; and how its values are shown. */
 
-import { json, tensor } from "./api.js";
+import { json, tensor, tensors } from "./api.js";
 import { keyOf, visible } from "./names.js";
 import { nest } from "./structure.js";
 
@@ -17,6 +17,8 @@ const SYMBOLS = {
   V: "the vocabulary",
 };
 
+const looks = new WeakMap(); // answer -> Look: the same again where nothing else is looked at
+
 /**
  * Look into a model.
  * @param {Object} state What is selected.
@@ -24,7 +26,9 @@ const SYMBOLS = {
  * @returns {Promise<Look>}
  */
 export async function look({ run, step, text, change }, signal) {
-  return new Look(await json("look", { run, step, text, change }, { signal }));
+  const answer = await json("look", { run, step, text, change }, { signal });
+  if (!looks.has(answer)) looks.set(answer, new Look(answer));
+  return looks.get(answer);
 }
 
 /** What a look saw; wraps the answer of /api/look. */
@@ -145,6 +149,19 @@ export class Look {
     const { data, shape } = await tensor("tensor", query, { signal });
     const [rows, wide] = [shape.at(-2) ?? 1, shape.at(-1) ?? 1];
     return { data, rows, columns: wide, fixed, start };
+  }
+
+  /**
+   * Fetch the whole matrices of several values at once.
+   * @param {Object[]} values
+   * @param {number} head The one that is selected.
+   * @param {AbortSignal} signal
+   * @returns {Promise<{data: Float32Array, rows: number, columns: number}[]>}
+   */
+  async matrices(values, head, signal) {
+    const value = values.map((one) => `${keyOf(one)}:${this.fixed(one, head).join(",")}`);
+    const found = await tensors("tensors", { ...this.query, value }, { signal });
+    return found.map(({ data, shape }) => ({ data, rows: shape.at(-2) ?? 1, columns: shape.at(-1) ?? 1 }));
   }
 
   /**

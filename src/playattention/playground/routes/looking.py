@@ -30,12 +30,21 @@ from playattention.playground.requests import (
     LookQuery,
     SourceQuery,
     TensorQuery,
+    TensorsQuery,
     WeightQuery,
     numbers,
 )
 from playattention.playground.routes import Asked, group
 from playattention.playground.runs import sizes_of
-from playattention.playground.tensors import BINARY, binary, columns_of, kind_of, part_of
+from playattention.playground.tensors import (
+    BINARY,
+    SEVERAL,
+    binary,
+    columns_of,
+    kind_of,
+    part_of,
+    several,
+)
 from playattention.xray.attention import places_of, weights_of
 from playattention.xray.explain import explain_value
 from playattention.xray.explanation import Explanation
@@ -87,6 +96,18 @@ def tensor(asked: Asked, query: Annotated[TensorQuery, Query()]) -> Response:
     value = found.value(query.module, query.name, query.occurrence)
     part = part_of(value.tensor, numbers(query.index), value.title)
     return binary(columns_of(part, query.columns))
+
+
+@router.get("/tensors", response_class=Response, responses=SEVERAL)
+def tensors(asked: Asked, query: Annotated[TensorsQuery, Query()]) -> Response:
+    """Return several values' numbers, one after another: what many small pictures need at once."""
+    found = asked.look(query.run, query.step, query.text, query.change)
+    parts = []
+    for word in query.value:
+        module, name, occurrence, index = word.split(":")
+        value = found.value(module, name, int(occurrence))
+        parts.append(part_of(value.tensor, numbers(index), value.title))
+    return several(parts)
 
 
 @router.get("/weights")

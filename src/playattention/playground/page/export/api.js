@@ -19,7 +19,7 @@ export class ApiError extends Error {
 }
 
 const data = JSON.parse(document.getElementById("data").textContent);
-const tensors = new Tensors(data);
+const held = new Tensors(data);
 const ELSE = "is not in this file: `playattention play` shows it";
 
 const ANSWERS = {
@@ -57,6 +57,19 @@ export async function tensor(path, query) {
   const found = path === "maps" ? maps() : path === "tensor" ? part(query) : null;
   if (!found) throw new ApiError(`This ${ELSE}.`, 404);
   return { ...found, headers: new Headers() };
+}
+
+/**
+ * Ask for several tensors at once.
+ * @param {string} path
+ * @param {Object<string, *>} query
+ * @returns {Promise<{data: ArrayLike<number>, shape: number[]}[]>}
+ */
+export async function tensors(path, { value }) {
+  return value.map((word) => {
+    const [module, name, occurrence, index] = word.split(":");
+    return part({ module, name, occurrence, index });
+  });
 }
 
 /** Nothing can be done here. */
@@ -117,19 +130,19 @@ function entry({ module = "", name, occurrence = -1 }) {
 function explained(query) {
   const value = entry(query);
   if (query.operand !== undefined && query.operand !== null) throw new ApiError(`This operand’s own arithmetic ${ELSE}.`, 404);
-  const found = explanation(data.rules[value.title], value, numbers(query.index), tensors);
+  const found = explanation(data.rules[value.title], value, numbers(query.index), held);
   return { ...found, total: found.operands.length, operands: found.operands.slice(0, query.count ?? 2000) };
 }
 
 function part(query) {
   const value = entry(query);
-  return cut(tensors.value(value.title), numbers(query.index), query.columns);
+  return cut(held.value(value.title), numbers(query.index), query.columns);
 }
 
 function maps() {
   const { heads, sizes } = data.look;
   if (!heads.length) throw new ApiError("This model shows no attention weights.", 400);
-  const parts = heads.map((one) => cut(tensors.value(entry(one).title), one.index));
+  const parts = heads.map((one) => cut(held.value(entry(one).title), one.index));
   const [rows, columns] = parts[0].shape;
   const all = new Float32Array(parts.length * rows * columns);
   parts.forEach((one, place) => all.set(one.data, place * rows * columns));

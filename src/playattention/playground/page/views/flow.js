@@ -25,8 +25,7 @@ async function show(root, context) {
   const key = value ? keyOf(value) : NEXT;
   parts.context = context;
   parts.lanes.show(context, key);
-  await showStage(value, context);
-  parts.lanes.draw(context).catch((error) => context.signal.aborted || console.error(error));
+  await Promise.all([showStage(value, context), parts.lanes.draw(context)]);
 }
 
 function hide() {

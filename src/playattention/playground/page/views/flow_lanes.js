@@ -16,7 +16,9 @@ const MOST_CELLS = 200_000; // of a value that is drawn small
 /** All lanes. */
 export class Lanes {
   #context = null;
-  #drawn = "";
+  #drawn = ""; // the layer and the head whose cards there are
+  #painted = null; // and those whose pictures
+  #paintedOf = null;
 
   /** @param {function(string)} onOpen Called with the key of a card. */
   constructor(onOpen) {
@@ -64,24 +66,21 @@ export class Lanes {
   }
 
   /**
-   * Draw the small pictures, one after the other, those on the screen first.
+   * Draw the small pictures.
    * @param {import("./index.js").Context} context
    */
   async draw(context) {
-    const { look, signal, state: chosen } = context;
-    await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
-    if (signal.aborted) return;
-    const waiting = this.cards.filter((card) => look.value(card.dataset.key));
-    const next = async () => {
-      for (let card = waiting.shift(); card && !signal.aborted; card = waiting.shift()) {
-        const value = look.value(card.dataset.key);
-        if (value.shape.reduce((product, size) => product * size, 1) > MOST_CELLS) continue;
-        const found = await look.matrix(value, chosen.head, signal);
-        const canvas = card.querySelector("canvas");
-        if (!signal.aborted) thumbnail(canvas, found, scaleOf(found.data, fitting(found.data, found.columns)));
-      }
-    };
-    await Promise.all([next(), next(), next(), next()]);
+    const { look, signal, state: chosen, changed } = context;
+    if (this.#painted === this.#drawn && look === this.#paintedOf && !changed.has("theme")) return;
+    const cards = this.cards.filter((card) => small(look.value(card.dataset.key)));
+    if (!cards.length) return;
+    const values = cards.map((card) => look.value(card.dataset.key));
+    const found = await look.matrices(values, chosen.head, signal);
+    for (const [place, card] of cards.entries()) {
+      const { data, columns } = found[place];
+      thumbnail(card.querySelector("canvas"), found[place], scaleOf(data, fitting(data, columns)));
+    }
+    [this.#painted, this.#paintedOf] = [this.#drawn, look];
   }
 
   #focus({ key, number, level }) {
@@ -180,6 +179,10 @@ export class Lanes {
       h("span", { class: "stage-shape" }, shape || " "),
     );
   }
+}
+
+function small(value) {
+  return value && value.shape.reduce((product, size) => product * size, 1) <= MOST_CELLS;
 }
 
 function lane(heading, items) {

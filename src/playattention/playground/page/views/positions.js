@@ -4,7 +4,7 @@ import { json } from "../api.js";
 import { scaleOf } from "../colours.js";
 import { fill, h } from "../dom.js";
 import * as state from "../state.js";
-import { candidates, table } from "./positions_losses.js";
+import { candidates, LossTable } from "./positions_losses.js";
 import { LedgerBars } from "./positions_ledger.js";
 import { LensGrid } from "./positions_lens.js";
 
@@ -24,9 +24,7 @@ async function show(root, context) {
   const costs = positions.map(({ loss }) => loss ?? NaN);
   const scale = scaleOf(costs, "surprise", { low: 0 });
   tokens.shade([NaN, ...costs.slice(0, -1)], scale); // a token has the colour of what it cost
-  const pick = (pos) => state.set({ pos, token: null });
-  fill(parts.losses, table(found, chosen.pos, look, pick));
-  reveal(parts.losses);
+  parts.losses.show(found, chosen.pos, look);
   const here = positions[chosen.pos];
   const token = chosen.token === undefined ? here.top[0].id : Number(chosen.token);
   fill(parts.next, candidates(here, token, (id) => state.set({ token: id })));
@@ -38,7 +36,7 @@ function hide() {
 }
 
 function build(root, context) {
-  const losses = h("div", { class: "losses" });
+  const losses = new LossTable((pos) => state.set({ pos, token: null }));
   const next = h("div", { class: "next-tokens" });
   const ledger = new LedgerBars();
   const lens = new LensGrid(context);
@@ -47,20 +45,10 @@ function build(root, context) {
     h(
       "div",
       { class: "positions" },
-      h("section", { class: "card", "aria-label": "What each token cost" }, losses),
+      h("section", { class: "card", "aria-label": "What each token cost" }, losses.element),
       h("section", { class: "card", "aria-label": "The position that is selected" }, next, ledger.element),
       h("section", { class: "card positions-lens", "aria-label": "Logit lens" }, lens.element),
     ),
   );
   return { losses, next, ledger, lens };
-}
-
-/** Keep the selected row of the table in sight, without moving the page. */
-function reveal(element) {
-  const list = element.querySelector(".losses-list");
-  const row = element.querySelector("[aria-current]");
-  if (!row) return;
-  const [top, bottom] = [row.offsetTop, row.offsetTop + row.offsetHeight];
-  const outside = top < list.scrollTop + 30 || bottom > list.scrollTop + list.clientHeight;
-  if (outside) list.scrollTop = top - list.clientHeight / 2;
 }

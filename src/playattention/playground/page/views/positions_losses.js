@@ -1,41 +1,71 @@
 /** What each token cost, as a table; and what the model holds likely at one position. */
 
-import { h, rest, roving } from "../dom.js";
+import { fill, h, rest, roving } from "../dom.js";
 import { visible } from "../names.js";
 import { data, percent } from "../numbers.js";
 
 const ROWS = 128; // shown at once; a longer text is shown around the selected position
 
-/**
- * Return a table of positions.
- * @param {{mean: number|null, positions: Object[]}} found Of /api/losses.
- * @param {number} pos The selected one.
- * @param {import("../look.js").Look} look
- * @param {function(number)} onPick Called with a position.
- * @returns {HTMLElement[]}
- */
-export function table({ mean, positions }, pos, look, onPick) {
-  const first = Math.max(0, Math.min(pos - ROWS / 2, positions.length - ROWS));
+/** A table of positions. */
+export class LossTable {
+  #shown = [];
+
+  /** @param {function(number)} onPick Called with a position. */
+  constructor(onPick) {
+    this.onPick = onPick;
+    this.element = h("div", { class: "losses" });
+  }
+
+  /**
+   * Show what each token cost.
+   * @param {{mean: number|null, positions: Object[]}} found Of /api/losses.
+   * @param {number} pos The selected one.
+   * @param {import("../look.js").Look} look
+   */
+  show(found, pos, look) {
+    const first = Math.max(0, Math.min(pos - ROWS / 2, found.positions.length - ROWS));
+    const wanted = [found, look, first];
+    if (wanted.some((one, at) => one !== this.#shown[at])) fill(this.element, table(found, first, look, this.onPick));
+    this.#shown = wanted;
+    const rows = [...this.element.querySelectorAll("tbody tr")];
+    rows.forEach((one, at) => {
+      one.classList.toggle("own", first + at === pos);
+      if (first + at === pos) one.setAttribute("aria-current", "true");
+      else one.removeAttribute("aria-current");
+    });
+    const own = rows[pos - first];
+    rest(this.element, "tbody .link", own.querySelector(".link"));
+    reveal(this.element.querySelector(".losses-list"), own);
+  }
+}
+
+/** Keep the selected row in sight, without moving the page. */
+function reveal(list, row) {
+  const [top, bottom] = [row.offsetTop, row.offsetTop + row.offsetHeight];
+  const outside = top < list.scrollTop + 30 || bottom > list.scrollTop + list.clientHeight;
+  if (outside) list.scrollTop = top - list.clientHeight / 2;
+}
+
+function table({ mean, positions }, first, look, onPick) {
   const some = positions.slice(first, first + ROWS);
   const most = Math.max(...positions.map(({ loss }) => loss ?? 0)) || 1;
-  const rows = some.map((one) => row(one, one.position === pos, most, look, onPick));
+  const rows = some.map((one) => row(one, most, look, onPick));
   const names = ["position", "token", "next", "loss in nats", h("span", { class: "unseen" }, "bar"), "rank", "probability", "held likeliest"];
   const head = h("tr", {}, names.map((name) => h("th", { scope: "col" }, name)));
   const body = h("tbody", {}, rows);
   roving(body, ".link");
-  rest(body, ".link", body.querySelector("[aria-current] .link"));
   const list = h("div", { class: "losses-list" }, h("table", { class: "terms" }, h("thead", {}, head), body));
   const more = positions.length > ROWS && h("p", { class: "hint" }, `positions ${first} to ${first + ROWS - 1} of ${positions.length}`);
   const told = mean === null ? "One token alone: nothing to predict yet." : ["mean ", data(mean), " nats a token"];
   return [h("div", { class: "section-head" }, h("h2", {}, "What each token cost"), h("p", { class: "hint" }, told)), list, more];
 }
 
-function row({ position, next, loss, probability, rank, top }, own, most, look, onPick) {
+function row({ position, next, loss, probability, rank, top }, most, look, onPick) {
   const best = top[0];
   const right = next && best.id === next.id;
   return h(
     "tr",
-    { "aria-current": own ? "true" : null, class: own ? "own" : null },
+    {},
     h("th", { scope: "row" }, h("button", { class: "link", type: "button", "aria-label": `position ${position}`, onclick: () => onPick(position) }, position)),
     h("td", {}, h("code", {}, look.labels[position])),
     h("td", {}, next ? h("code", {}, look.labels[position + 1]) : h("span", { class: "hint" }, "–")),
