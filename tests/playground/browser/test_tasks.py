@@ -15,10 +15,14 @@
 import json
 import time
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 
 from playattention import generate
 from playattention.training.run import Run, load_run
@@ -190,8 +194,19 @@ def test_7_share_a_view_by_its_url(one: Visitor, visit: Visit) -> None:
     for visitor in (one, other):
         visitor.page.evaluate("() => { document.activeElement.blur(); scrollTo(0, 0); }")
         visitor.settle(300)
-        shots.append(visitor.page.screenshot(animations="disabled", caret="hide"))
-    assert shots[0] == shots[1]
+        shots.append(coarse(visitor.page.screenshot(animations="disabled", caret="hide")))
+    assert shots[0].shape == shots[1].shape
+    assert np.abs(shots[0] - shots[1]).max() <= 8, (
+        "levels of 255: more than a line's place by a dot"
+    )
+
+
+def coarse(png: bytes) -> NDArray[np.float64]:
+    """Return a picture's mean levels in squares of 16 dots: where lines snap to dots may differ."""
+    levels = np.asarray(Image.open(BytesIO(png)).convert("RGB")).astype(np.float64)
+    height, width = (size // 16 for size in levels.shape[:2])
+    squares = levels[: 16 * height, : 16 * width].reshape(height, 16, width, 16, 3)
+    return np.asarray(squares.mean((1, 3)))
 
 
 def test_8_change_the_text_and_read_the_new_loss(one: Visitor, model: Run) -> None:
