@@ -26,7 +26,7 @@ run: $(VENV)/run.done
 	@echo "(once in each terminal, before the commands above: source $(BIN)/activate)"
 
 test: lint
-	$(BIN)/python -m pytest -m "not slow and not browser"
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal -m "not slow and not browser"
 
 lint: $(VENV)/dev.done
 	$(BIN)/ruff check .
