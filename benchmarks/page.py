@@ -137,6 +137,7 @@ STOPWATCH = """
     await window.quiet();
     const started = performance.now();
     act();
+    watch.stirred = performance.now(); // what it leads to may begin later
     await window.quiet();
     return [watch.main - started, watch.painted - started];
   };

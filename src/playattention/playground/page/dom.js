@@ -40,6 +40,34 @@ export function fill(element, ...children) {
   element.replaceChildren(...flat(children));
 }
 
+/**
+ * Make an element's children like these, leaving what is alike where it is: with its focus, its
+ * canvas, its place on the page. Listeners stay those of the old ones.
+ * @param {Element} element
+ * @param {...*} children As in `h`.
+ */
+export function liken(element, ...children) {
+  const wanted = flat(children);
+  wanted.forEach((child, at) => {
+    const old = element.childNodes[at];
+    if (!old) element.append(child);
+    else if (old.nodeName !== child.nodeName) old.replaceWith(child);
+    else if (old.nodeType === Node.TEXT_NODE) old.data === child.data || (old.data = child.data);
+    else likenOne(old, child);
+  });
+  while (element.childNodes.length > wanted.length) element.lastChild.remove();
+}
+
+function likenOne(old, wanted) {
+  for (const { name } of [...old.attributes]) wanted.hasAttribute(name) || old.removeAttribute(name);
+  for (const { name, value } of wanted.attributes) {
+    if (old.getAttribute(name) === value) continue;
+    if (name === "style") old.style.cssText = value; // as an attribute the page forbids it
+    else old.setAttribute(name, value);
+  }
+  liken(old, [...wanted.childNodes]);
+}
+
 const STEPS = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
 
 /**

@@ -2,6 +2,9 @@
 
 import { paintPixels } from "./heatmap_paint.js";
 
+const small = new OffscreenCanvas(160, 160); // one for all: a canvas takes longer to make than to fill
+const dots = small.getContext("2d");
+
 /**
  * Draw a matrix onto a small canvas.
  * @param {HTMLCanvasElement} canvas As large as it is.
@@ -13,11 +16,12 @@ export function thumbnail(canvas, matrix, scale) {
   const height = Math.min(matrix.rows, canvas.height);
   const image = new ImageData(width, height);
   paintPixels(new Uint32Array(image.data.buffer), reduced(matrix, height, width), scale);
-  const small = new OffscreenCanvas(width, height);
-  small.getContext("2d").putImageData(image, 0, 0);
+  if (small.width < width) small.width = width;
+  if (small.height < height) small.height = height;
+  dots.putImageData(image, 0, 0);
   const context = canvas.getContext("2d");
   context.imageSmoothingEnabled = false;
-  context.drawImage(small, 0, 0, canvas.width, canvas.height);
+  context.drawImage(small, 0, 0, width, height, 0, 0, canvas.width, canvas.height);
 }
 
 /**

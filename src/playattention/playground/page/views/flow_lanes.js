@@ -1,7 +1,7 @@
 /** The flow as cards, one for each value, in lanes that follow the nesting of the modules. */
 
 import { fitting, scaleOf } from "../colours.js";
-import { fill, h, rest, roving } from "../dom.js";
+import { h, liken, rest, roving } from "../dom.js";
 import { keyOf, part, variable } from "../names.js";
 import { choose } from "../selection.js";
 import * as state from "../state.js";
@@ -19,11 +19,12 @@ export class Lanes {
   #drawn = ""; // the layer and the head whose cards there are
   #painted = null; // and those whose pictures
   #paintedOf = null;
+  #revealed = null;
 
   /** @param {function(string)} onOpen Called with the key of a card. */
   constructor(onOpen) {
     this.onOpen = onOpen;
-    this.element = h("div", { class: "lanes" });
+    this.element = h("div", { class: "lanes", onclick: (event) => this.#click(event) });
     roving(this.element, ".stage");
   }
 
@@ -38,11 +39,14 @@ export class Lanes {
     const same = look === this.#context?.look && members === this.#drawn;
     this.#context = context;
     this.#drawn = members;
-    if (!same) this.#build();
+    // The cards of another layer or head take the places of those there were.
+    if (!same) liken(this.element, this.#lanes(look.structure.items));
     for (const card of this.cards) card.setAttribute("aria-pressed", String(card.dataset.key === open));
     const current = this.cards.find((card) => card.dataset.key === open);
-    if (!this.element.contains(document.activeElement)) rest(this.element, ".stage", current);
-    if (current) this.#reveal(current);
+    const focused = document.activeElement?.closest(".stage");
+    rest(this.element, ".stage", this.element.contains(focused) ? focused : current);
+    if (current && current !== this.#revealed) this.#reveal(current);
+    this.#revealed = current;
   }
 
   /** Keep the open card in sight where the lanes scroll by themselves. */
@@ -50,14 +54,6 @@ export class Lanes {
     const list = this.element.getBoundingClientRect();
     const { top, bottom } = card.getBoundingClientRect();
     if (top < list.top || bottom > list.bottom) this.element.scrollTop += top - (list.top + list.bottom) / 2;
-  }
-
-  #build() {
-    const active = document.activeElement?.closest?.(".stage, .member");
-    const before = this.element.contains(active) ? { ...active.dataset } : null;
-    fill(this.element, this.#lanes(this.#context.look.structure.items));
-    rest(this.element, ".stage");
-    if (before) this.#focus(before);
   }
 
   /** @returns {HTMLElement[]} The cards, in their order. */
@@ -81,14 +77,6 @@ export class Lanes {
       thumbnail(card.querySelector("canvas"), found[place], scaleOf(data, fitting(data, columns)));
     }
     [this.#painted, this.#paintedOf] = [this.#drawn, look];
-  }
-
-  #focus({ key, number, level }) {
-    const cards = key ? this.cards : [...this.element.querySelectorAll(".member")];
-    const found = cards.find(({ dataset }) => {
-      return key ? dataset.key === key : dataset.number === number && dataset.level === level;
-    });
-    (found ?? this.cards[0])?.focus({ preventScroll: true });
   }
 
   #lanes(items) {
@@ -138,7 +126,6 @@ export class Lanes {
           "aria-pressed": String(place === number),
           "aria-label": `${stem} ${member.number}`,
           disabled: level >= LEVELS.length,
-          onclick: () => this.#pick(level, place),
         },
         member.number,
       ),
@@ -149,8 +136,13 @@ export class Lanes {
     return { chosen: members[number], picker };
   }
 
-  #pick(level, place) {
-    state.set(choose(this.#context.look, state.get(), { [LEVELS[level]]: place }), { push: false });
+  #click(event) {
+    const card = event.target.closest(".stage");
+    if (card) return this.onOpen(card.dataset.key);
+    const member = event.target.closest(".member");
+    if (!member) return;
+    const place = [...member.parentElement.children].indexOf(member);
+    state.set(choose(this.#context.look, state.get(), { [LEVELS[member.dataset.level]]: place }), { push: false });
   }
 
   #number(level, size) {
@@ -172,7 +164,6 @@ export class Lanes {
         type: "button",
         dataset: { key },
         title: size ? `${key.split(":")[0]} ${name}: ${size.join(" × ") || "one number"}` : name,
-        onclick: () => this.onOpen(key),
       },
       h("span", { class: "stage-picture" }, h("canvas", { width, height, "aria-hidden": "true" })),
       h("code", { class: "stage-name" }, name),

@@ -1,6 +1,6 @@
 /** The gradients along the way back, from the loss to the embeddings: a bar for each value. */
 
-import { fill, h, rest, roving } from "../dom.js";
+import { fill, h, liken, rest, roving } from "../dom.js";
 import { keyOf, part, variable } from "../names.js";
 import { data } from "../numbers.js";
 import { amount } from "./cells.js";
@@ -37,7 +37,7 @@ export class Norms {
       return [heading, row(value, of(value), most, keyOf(value) === open)];
     });
     fill(this.told, "length of the gradient, the longest bar ", data(most));
-    fill(this.list, rows);
+    liken(this.list, rows);
     const current = this.list.querySelector('[aria-pressed="true"]');
     rest(this.list, ".norm", current);
     if (focused) this.list.querySelector(`.norm[data-key="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
