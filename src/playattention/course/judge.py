@@ -4,16 +4,37 @@ Does not know files or processes: it is given a loaded solution, and whoever cal
 that a solution can do no harm (`sandbox.py`).
 """
 
+import linecache
 import random
+import sys
+import traceback
 import types
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from pathlib import PurePath
 from typing import Any
 
 import torch
 
 from playattention.course.exercise import SEEDS, Exercise, Mistake, Probe, Solution
+
+
+@dataclass(frozen=True)
+class Place:
+    """A line of the solution.
+
+    Args:
+        file: Name of its file, without folders.
+        line: Its number, from 1.
+        function: In which function it stands: "Block.forward"; "" outside of any.
+        text: The line itself.
+    """
+
+    file: str
+    line: int
+    function: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -23,10 +44,12 @@ class Raised:
     Args:
         kind: Name of the exception's class.
         message: Its first line.
+        place: Where in the solution; None: its code had returned by then.
     """
 
     kind: str
     message: str
+    place: Place | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -37,11 +60,17 @@ class Difference:
         place: Index of the first element that differs, or the way there: "[1]['loss'][0, 2]".
         got: What the solution gives there.
         wanted: What is right there.
+        within: The two tensors that hold these elements; None where it is not about tensors.
+        index: Of the element in these tensors; () where they differ as a whole, as in shape.
+        many: How many of their elements differ.
     """
 
     place: str
     got: Any
     wanted: Any
+    within: tuple[torch.Tensor, torch.Tensor] | None = None
+    index: tuple[int, ...] = ()
+    many: int = 0
 
 
 @dataclass(frozen=True)
@@ -68,10 +97,20 @@ class Verdict:
     mistake: Mistake | None = None
 
 
-def load(source: str, name: str) -> Solution:
-    """Return a file's source as a module; what it raises while it runs is passed on."""
+def load(source: str | bytes, name: str, path: str = "") -> Solution:
+    """Return a file's source as a module; what it raises while it runs is passed on.
+
+    Args:
+        source: What is in the file.
+        name: The module's.
+        path: Of the file, for tracebacks; with it, the module can be imported by its name, which
+            dataclasses and the files beside it do.
+    """
     module = types.ModuleType(name)
-    exec(compile(source, f"{name}.py", "exec"), vars(module))
+    module.__file__ = path or f"{name}.py"
+    if path:
+        sys.modules[name] = module
+    exec(compile(source, module.__file__, "exec"), vars(module))
     return module
 
 
@@ -82,14 +121,33 @@ def judge(exercise: Exercise, solution: Solution) -> Verdict:
         exercise: What it is to be a solution of.
         solution: Loaded: a module with what the exercise asks for.
     """
+    verdict = first_failure(exercise, solution, expected(exercise))
+    return verdict if verdict.passed else replace(verdict, mistake=diagnose(exercise, solution))
+
+
+def expected(exercise: Exercise) -> list[Any]:
+    """Return what is right, look by look: probe after probe, each with all seeds.
+
+    Asked before a solution is loaded, it is out of reach of what a solution changes in torch.
+    """
     reference = load(exercise.solution, "reference")
-    for held, probe in enumerate(exercise.probes):
-        for seed in SEEDS:
-            got, wanted = observe(probe, solution, seed), observe(probe, reference, seed)
-            difference = first_difference(got, wanted, probe.tolerance)
-            if difference is not None:
-                mistake = diagnose(exercise, solution)
-                return Verdict(False, held, probe, seed, got, wanted, difference, mistake)
+    return [observe(probe, reference, seed) for probe, seed in _looks(exercise)]
+
+
+def first_failure(exercise: Exercise, solution: Solution, right: list[Any]) -> Verdict:
+    """Look at the properties until one fails; the cause is not looked for.
+
+    Args:
+        exercise: What it is to be a solution of.
+        solution: Loaded.
+        right: What `expected` returned.
+    """
+    for (probe, seed), wanted in zip(_looks(exercise), right, strict=True):
+        got = observe(probe, solution, seed)
+        difference = first_difference(got, wanted, probe.tolerance)
+        if difference is not None:
+            held = exercise.probes.index(probe)
+            return Verdict(False, held, probe, seed, got, wanted, difference)
     return Verdict(True, len(exercise.probes))
 
 
@@ -126,11 +184,24 @@ def observe(probe: Probe, solution: Solution, seed: int) -> Any:
             warnings.simplefilter("ignore")
             return detached(probe.look(solution, seed))
     except Exception as error:  # a solution may raise anything; that, too, is what it does
-        return Raised(type(error).__name__, str(error).partition("\n")[0])
+        message = str(error).strip().partition("\n")[0]
+        return Raised(type(error).__name__, message, place_of(error, solution))
     finally:
         torch.set_default_dtype(default)
         torch.set_rng_state(state)
         random.setstate(before)
+
+
+def place_of(error: BaseException, solution: Solution) -> Place | None:
+    """Return the innermost line of an error that is in the solution, or in a file beside it."""
+    own = PurePath(solution.__file__ or "").parent
+    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
+        code = frame.f_code
+        path = PurePath(code.co_filename)
+        if path.parent == own and path.name not in ("reference.py", "mistake.py"):
+            function = "" if code.co_name == "<module>" else code.co_qualname
+            return Place(path.name, line, function, linecache.getline(str(path), line).strip())
+    return None
 
 
 def detached(seen: Any) -> Any:
@@ -169,15 +240,17 @@ def first_difference(got: Any, wanted: Any, tolerance: float) -> Difference | No
     for place, one, other in pairs:
         found = first_difference(one, other, tolerance)
         if found is not None:
-            return Difference(place + found.place, found.got, found.wanted)
+            return replace(found, place=place + found.place)
     return None
 
 
 def _of_tensors(got: torch.Tensor, wanted: torch.Tensor, tolerance: float) -> Difference | None:
     if got.shape != wanted.shape:
-        return Difference("", tuple(got.shape), tuple(wanted.shape))
+        return Difference("", tuple(got.shape), tuple(wanted.shape), (got, wanted))
     if got.is_floating_point() != wanted.is_floating_point():
-        return Difference("", str(got.dtype), str(wanted.dtype))
+        return Difference("", str(got.dtype), str(wanted.dtype), (got, wanted))
+    if got.device != wanted.device:
+        return Difference("", str(got.device), str(wanted.device), (got, wanted))
     one, other = got.double(), wanted.double()
     finite = other[other.isfinite()]
     largest = finite.abs().max().item() if finite.numel() else 1.0
@@ -185,4 +258,6 @@ def _of_tensors(got: torch.Tensor, wanted: torch.Tensor, tolerance: float) -> Di
     if near.all():
         return None
     index = (~near).nonzero()[0].tolist()
-    return Difference(str(index) if index else "", got[*index].item(), wanted[*index].item())
+    place = str(index) if index else ""
+    elements = got[*index].item(), wanted[*index].item()
+    return Difference(place, *elements, (got, wanted), tuple(index), int((~near).sum()))
