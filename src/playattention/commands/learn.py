@@ -166,8 +166,48 @@ class Learn:
         print(f"{folder.file(one)} is as it began; what you wrote is in {backup}")
 
     def train(self, folder: "Folder") -> None:
-        """Train the learner's own GPT."""
-        raise NotImplementedError
+        """Train the learner's own GPT, and say what it is made of."""
+        from playattention.course.assembled import assemble, create_own_run, settings
+        from playattention.models.own import told
+        from playattention.training import loop
+        from playattention.training.folder import CODE
+
+        self._check_pieces(folder)
+        found = assemble(folder)
+        print(f"yours: {', '.join(found.own) or 'nothing yet'}")
+        print(
+            f"from the course, as yours are not right yet: {', '.join(found.others) or 'nothing'}"
+        )
+        run = create_own_run(found, settings(self.steps), self.name)
+        print(f"run folder: {run}", flush=True)
+        try:
+            loop.resume(run)
+        except loop.TrainingStoppedError as stopped:
+            raise StoppedError(str(stopped), exit_code=130) from None
+        except loop.TrainingDivergedError as diverged:
+            raise StoppedError(str(diverged), exit_code=1) from None
+        except UserError:
+            raise
+        except Exception as error:  # it is the learner's code that runs
+            raise StoppedError(f"{run / CODE}: {told(error, run / CODE)}", exit_code=1) from error
+        print(
+            f'\ntry next:\n  playattention generate {run.name} "Edmund?"\n'
+            f'  playattention xray {run.name} "Edmund?"\n  playattention play {run.name}'
+        )
+
+    def _check_pieces(self, folder: "Folder") -> None:
+        """Check the pieces that were changed, or never checked, since they may be right by now."""
+        from playattention.course.assembled import needed
+        from playattention.course.checking import check_file
+        from playattention.course.outline import outline
+        from playattention.course.sandbox import Child
+
+        for piece in needed():
+            one = outline(piece.name)
+            known = folder.progress().of(one.name).passed
+            if folder.state(one) != "not started" and (folder.state(one) != "passed" or not known):
+                outcome = check_file(folder, one, Child())
+                print(f"checked {one.name}: {'right' if outcome.passed else 'not yet'}", flush=True)
 
     def _named(self) -> "Outline | None":
         from playattention.course.outline import meant

@@ -12,6 +12,7 @@ import io
 import json
 import os
 import sys
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
@@ -45,6 +46,9 @@ from playattention.course.wording import picture, told
 
 LEAVE = os._exit
 """Python's own, before the guard takes its place: torch need not be taken apart at the end."""
+
+SECONDS_TO_LOOK_FOR_CAUSE = 1.5
+"""A file that took longer to fail is told at once: its cause takes many more looks."""
 
 
 @dataclass(frozen=True)
@@ -133,14 +137,19 @@ class Check:
             self._problem(found)
             return
         at_load = self._printed.text
+        began = time.monotonic()
         verdict = first_failure(self._exercise, solution, self._right)
         if verdict.passed:
             self._write(verdict, None, at_load)
             return
         self._tell(solution, verdict, at_load)
+        if time.monotonic() - began < SECONDS_TO_LOOK_FOR_CAUSE:
+            mistake = diagnose(self._exercise, solution)
+            if mistake is not None:
+                self._tell(solution, replace(verdict, mistake=mistake), at_load)
 
     def _tell(self, solution: Solution, verdict: Verdict, at_load: str) -> None:
-        """Write what failed, then, if there is time, why."""
+        """Write what failed."""
         seen = self._guard.seen
         if seen.told:
             text = self._line(seen.file, seen.line)
@@ -151,9 +160,6 @@ class Check:
         printed = at_load + self._printed.text
         right = self._calls(load(self._exercise.solution, "reference"), verdict)
         self._write(verdict, told(self._exercise, verdict, own, right), printed)
-        verdict = replace(verdict, mistake=diagnose(self._exercise, solution))
-        if verdict.mistake is not None:
-            self._write(verdict, told(self._exercise, verdict, own, right), printed)
 
     def _calls(self, solution: Solution, verdict: Verdict) -> list[Call]:
         assert verdict.probe is not None

@@ -88,11 +88,10 @@ class Folder:
         stub = exercise(one.name).stub
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            with path.open("x", encoding="utf-8", newline="\n") as file:
-                file.write(stub)
-            new = True
-        except FileExistsError:
-            new = False
+            new = not path.exists()
+            if new:
+                with path.open("x", encoding="utf-8", newline="\n") as file:
+                    file.write(stub)
         except OSError as error:
             raise UserError(f"{path}: cannot be written ({error.strerror})") from None
         progress = self.progress()

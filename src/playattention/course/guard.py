@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, NoReturn
 
-MOST_PRINTED = 5_000_000
+MOST_PRINTED = 2_000_000
 """Characters after which a file is said to print without end."""
 KEPT_PRINTED = 20_000
 """Characters that are shown; the rest is counted."""

@@ -93,7 +93,8 @@ class Child:
         self._ready = threading.Event()
         self._output = bytearray()
         self._size = 0
-        threading.Thread(target=self._drain, daemon=True).start()
+        self._drained = threading.Thread(target=self._drain, daemon=True)
+        self._drained.start()
 
     def check(
         self,
@@ -137,8 +138,14 @@ class Child:
 
     def end(self) -> None:
         """End the process with all that it started, and remove its scratch folder."""
-        _end(self._process)
+        self._stop()
         self._notes.cleanup()
+
+    def _stop(self) -> None:
+        _end(self._process)
+        self._drained.join(2)
+        if self._process.stdout is not None and not self._drained.is_alive():
+            self._process.stdout.close()
 
     def _wait_for_torch(self, cancelled: Callable[[], bool]) -> None:
         while not self._ready.wait(TICK):
@@ -179,7 +186,7 @@ class Child:
             return 0
 
     def _outcome(self, how: str, file: str, source: bytes, seconds: float, took: float) -> Outcome:
-        _end(self._process)
+        self._stop()  # so that all it wrote is here
         notes = Path(self._notes.name)
         written = _last(notes / "result.jsonl")
         printed = bytes(self._output).decode(errors="replace")

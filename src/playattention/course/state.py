@@ -6,7 +6,7 @@ Reads small files alone; nothing is run, and torch is not imported. Does not kno
 from typing import Any
 
 from playattention.course.folder import Folder
-from playattention.course.outline import outlines
+from playattention.course.outline import Outline, outlines
 from playattention.course.progress import fingerprint
 
 
@@ -45,7 +45,7 @@ def listing(folder: Folder) -> list[dict[str, Any]]:
     return found
 
 
-def _verdict(folder: Folder, one: Any) -> dict[str, Any] | None:
+def _verdict(folder: Folder, one: Outline) -> dict[str, Any] | None:
     kept = folder.kept(one)
     if kept is None:
         return None
@@ -53,4 +53,5 @@ def _verdict(folder: Folder, one: Any) -> dict[str, Any] | None:
         content = fingerprint(folder.file(one).read_bytes())
     except OSError:  # it vanished meanwhile
         return None
-    return {**kept, "current": kept.pop("of_content", "") == content}
+    checked = kept.pop("of_content", "")
+    return {**kept, "current": checked == content}

@@ -83,10 +83,8 @@ all keys that come after the query, so that they get no weight at all; the other
     ),
     hints=(
         "Row i of the weights must not change when a score to its right does.",
-        "Softmax makes 0 of minus infinity: change the scores before the softmax, not the "
-        "weights after it.",
-        "tril(Tk - Tq) keeps the lower triangle, with the diagonal moved to the right by the "
-        "tokens before; masked_fill(~mask, -inf).",
+        "Softmax makes 0 of minus infinity: change the scores before the softmax, not the weights after it.",
+        "tril(Tk - Tq) keeps the lower triangle, with the diagonal moved to the right by the tokens before; masked_fill(~mask, -inf).",
     ),
     equivalents=(
         """
@@ -117,72 +115,61 @@ def causal_softmax(scores):
         Mistake(
             "no mask",
             ((FILL, "masked = scores"),),
-            "Nothing hides the tokens to come: the model reads the answer instead of "
-            "predicting it, and its loss falls to a value that it will never reach when it "
-            "writes.",
+            "Nothing hides the tokens to come: the model reads the answer instead of predicting it, and its loss falls to a value that it will never reach when it writes.",
             READ,
         ),
         Mistake(
             "triangle flipped",
             ((".tril(Tk - Tq)", ".triu(Tk - Tq)"),),
-            "Each token sees itself and those AFTER it. Rows are queries: row i keeps the "
-            "columns up to i, the lower triangle.",
+            "Each token sees itself and those AFTER it. Rows are queries: row i keeps the columns up to i, the lower triangle.",
             READ,
         ),
         Mistake(
             "diagonal masked too",
             ((".tril(Tk - Tq)", ".tril(Tk - Tq - 1)"),),
-            "A token may look at itself. Without the diagonal the first row has no key left, "
-            "and the softmax of nothing is NaN.",
+            "A token may look at itself. Without the diagonal the first row has no key left, and the softmax of nothing is NaN.",
             READ,
         ),
         Mistake(
             "zeroed after the softmax",
             ((FILL, "masked = scores"), (SOFTMAX, "return masked.softmax(dim=-1) * may_look")),
-            "The keys to come already took their share of the softmax, so the rest no longer "
-            "sums to 1. Mask the scores, before the softmax.",
+            "The keys to come already took their share of the softmax, so the rest no longer sums to 1. Mask the scores, before the softmax.",
             READ,
         ),
         Mistake(
             "filled with 0",
             ((FILL, "masked = scores.masked_fill(~may_look, 0.0)"),),
-            "A score of 0 is a score like any other: exp(0) is 1. Only minus infinity becomes"
-            " a weight of 0.",
+            "A score of 0 is a score like any other: exp(0) is 1. Only minus infinity becomes a weight of 0.",
             READ,
         ),
         Mistake(
             "0 times minus infinity",
             ((FILL, 'masked = scores + (~may_look) * float("-inf")'),),
-            "0 * inf is NaN, so the places that were to stay as they are become NaN. Choose "
-            "with masked_fill or where instead of multiplying.",
+            "0 * inf is NaN, so the places that were to stay as they are become NaN. Choose with masked_fill or where instead of multiplying.",
             READ,
         ),
         Mistake(
             "filled with -1e4",
             ((FILL, "masked = scores.masked_fill(~may_look, -1e4)"),),
-            "Scores below -10,000 lose against the fill: where the true scores are very "
-            "negative, the keys to come win. Use minus infinity.",
+            "Scores below -10,000 lose against the fill: where the true scores are very negative, the keys to come win. Use minus infinity.",
             READ,
         ),
         Mistake(
             "aligned at the top left",
             ((".tril(Tk - Tq)", ".tril()"),),
-            "With fewer queries than keys, the queries are the LAST ones. A triangle from the"
-            " top left lets the newest token see only the oldest keys.",
+            "With fewer queries than keys, the queries are the LAST ones. A triangle from the top left lets the newest token see only the oldest keys.",
             READ,
         ),
         Mistake(
             "not cut to the queries",
             ((MASK, "torch.ones(Tk, Tk, dtype=torch.bool, device=scores.device).tril()"),),
-            "The mask has a row for every key; the scores have one for every query. Cut it to"
-            " the last Tq rows.",
+            "The mask has a row for every key; the scores have one for every query. Cut it to the last Tq rows.",
             READ,
         ),
         Mistake(
             "made on the default device",
             ((", device=scores.device", ""),),
-            "A tensor made without a device stands on the CPU; on a GPU this line fails. Make"
-            " it where the scores are.",
+            "A tensor made without a device stands on the CPU; on a GPU this line fails. Make it where the scores are.",
             READ,
         ),
     ),
