@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ import pytest
 import playattention
 from playattention import tokenizers
 from playattention.commands import COMMANDS
+from playattention.course import EXERCISES, exercise
+from playattention.course.outline import outline
 from playattention.data import DATASETS
 from playattention.models import MODELS
 from playattention.tokenizers import TOKENIZERS
@@ -138,7 +141,17 @@ def test_a_model_file_stands_alone(path: Path):
     ] == []
 
 
-START_UP = ["cli", "commands.train", "config", "data", "data.tinyshakespeare", "tokenizers"]
+START_UP = [
+    "cli",
+    "commands.train",
+    "config",
+    "course.sandbox",
+    "course.state",
+    "course.watching",
+    "data",
+    "data.tinyshakespeare",
+    "tokenizers",
+]
 
 
 @pytest.mark.parametrize("module", START_UP)
@@ -196,6 +209,14 @@ def defines(path: Path, function: str) -> bool:
     return any(isinstance(node, FUNCTIONS) and node.name == function for node in tree(path).body)
 
 
+def binds(path: Path, name: str) -> bool:
+    """Tell whether a file gives this name a value on its first level."""
+    return any(
+        isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name
+        for node in tree(path).body
+    )
+
+
 def files(folder: str, pattern: str) -> set[Path]:
     """Return the files of a folder of the package that match."""
     return {path for path in (ROOT / folder).glob(pattern) if path.name != "__init__.py"}
@@ -214,6 +235,21 @@ def test_every_recipe_is_registered():
     assert files("training", "train_*.py") == registered_files(RECIPES)
 
 
+def test_every_exercise_is_registered():
+    found = {path for path in files("course/exercises", "*.py") if binds(path, "EXERCISE")}
+    assert found == registered_files(EXERCISES)
+
+
+def test_every_exercise_is_called_as_its_file_is():
+    """The list reads its name, number and title off the file, without torch."""
+    for name in EXERCISES:
+        found, read = exercise(name), outline(name)
+        assert (read.number, read.name, read.title) == (found.number, name, found.title)
+        assert read.file == found.file == Path(find_spec(EXERCISES[name].split(":")[0]).origin).name
+    numbers = [outline(name).number for name in EXERCISES]
+    assert numbers == sorted(set(numbers))
+
+
 def test_every_command_is_registered():
     assert files("commands", "*.py") == registered_files(COMMANDS)
 
@@ -227,7 +263,9 @@ def test_every_tokenizer_is_registered():
     assert named == set(TOKENIZERS.values())
 
 
-REGISTERED = [line for lines in (MODELS, DATASETS, RECIPES, COMMANDS) for line in lines.values()]
+REGISTERED = [
+    line for lines in (MODELS, DATASETS, RECIPES, COMMANDS, EXERCISES) for line in lines.values()
+]
 
 
 @pytest.mark.parametrize("line", REGISTERED)

@@ -65,6 +65,7 @@ def test_help_imports_neither_torch_nor_matplotlib():
         (["generate"], ["RUN", "PROMPT", "--temperature", "--no-cache"]),
         (["data"], ["NAME", "--from"]),
         (["runs"], ["--help"]),
+        (["learn"], ["ACTION", "--give-up", "watch", "solution N"]),
     ],
 )
 def test_each_command_tells_its_options(words: list[str], options: list[str], capsys):
@@ -153,6 +154,16 @@ MISTAKES = {
     r"'char'\?\); allowed: char, gpt2",
     "data nothing": r"unknown data set 'nothing'; allowed: playhouse, .*",
     "data text.txt --from copy": r"--from copy: only tinyshakespeare and fineweb-edu take a source",
+    # The course.
+    "learn chek": r"unknown action of learn 'chek' \(did you mean 'check'\?\); allowed: list, .*",
+    "learn check causal_msk": r"unknown exercise 'causal_msk' \(did you mean 'causal_mask'\?\); .*",
+    "learn check 99": r"exercise = 99: there is none of this number; allowed: .*\b6\b.*",
+    "learn check": r"learn check: which exercise\? allowed: a number or a name that .* lists",
+    "learn check 6": r"exercises/e06_causal_mask.py: is not there; playattention learn start "
+    r"causal_mask puts it there",
+    "learn solution 6": r"solution of causal_mask: yours is not right yet; allowed: after a pass, "
+    r"or with --give-up",
+    "learn watch 6": r"learn watch: takes no exercise; allowed: leave it out",
     # Runs that are not there.
     "train gpt --resume nothing": r"run 'nothing': no folder with a config.json there or in logs/; "
     r"allowed: a run that `playattention runs` lists, or a path",

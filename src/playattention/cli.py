@@ -33,6 +33,7 @@ playattention {__version__}: train a Transformer, look inside, change things and
   playattention xray RUN TEXT    watch a model's own lines run, with their numbers
   playattention import gpt2      make a run of GPT-2 as it was released
   playattention export RUN       write a run as Hugging Face's transformers reads it
+  playattention learn            build each piece yourself, and be told what went wrong
   playattention data NAME        put a data set in place and say what is in it
   playattention runs             list the runs in logs/
   playattention plan RECIPE      what a training needs and how long it takes, before it starts
@@ -51,7 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The words after `playattention`; default: those of this process.
 
     Returns:
-        0; 1 if a training diverged; 2 for a mistake of the user's; 130 after Ctrl-C.
+        0; 1 if a training diverged or an exercise is not right; 2 for a mistake of the user's; 130
+        after Ctrl-C.
     """
     try:
         try:

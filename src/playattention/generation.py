@@ -4,6 +4,7 @@ Sees token ids only, never text. Draws from the generator it is given, so that s
 model trains leaves the training as it would have been.
 """
 
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -48,7 +49,8 @@ def generate(
         top_k: Keeps the k likeliest tokens; default: all.
         top_p: Keeps the fewest tokens whose probabilities reach p (Holtzman et al. 2020, 3.1).
         generator: Source of randomness, on the model's device; default: torch's global one.
-        use_cache: Keeps keys and values between steps; the tokens are the same without.
+        use_cache: Keeps keys and values between steps, where the model can; the tokens are the
+            same without.
 
     Returns:
         Token ids (B, T + max_new_tokens).
@@ -176,11 +178,11 @@ def _steps(
     use_cache: bool,
 ) -> Iterator[Step]:
     config: ModelConfig = model.config  # type: ignore[assignment]  # a plain attribute of a module
-    cache = KVCache(config.seq_size) if use_cache else None
+    cache = KVCache(config.seq_size) if use_cache and takes_cache(model) else None
     unseen = window = idx[:, -config.seq_size :]
     for _ in range(max_new_tokens):
         with evaluation_mode(model):
-            logits, _ = model(unseen if cache else window, cache=cache)
+            logits, _ = model(unseen, cache=cache) if cache else model(window)
             step = draw(logits[:, -1])
         yield step
         unseen = step.ids
@@ -189,6 +191,12 @@ def _steps(
             # Every token has moved to another position: what is cached belongs to the old ones.
             cache.clear()
             unseen = window
+
+
+def takes_cache(model: nn.Module) -> bool:
+    """Tell whether a model can keep keys and values: those that learners write need not."""
+    parameters = inspect.signature(model.forward).parameters.values()
+    return any(one.name == "cache" or one.kind is one.VAR_KEYWORD for one in parameters)
 
 
 @contextmanager

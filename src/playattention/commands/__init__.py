@@ -17,6 +17,7 @@ COMMANDS = {
     "xray": "playattention.commands.xray:Xray",
     "import": "playattention.commands.import_weights:ImportWeights",
     "export": "playattention.commands.export:Export",
+    "learn": "playattention.commands.learn:Learn",
     "data": "playattention.commands.data:Data",
     "runs": "playattention.commands.runs:Runs",
     "plan": "playattention.commands.plan:Plan",

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 from playattention.errors import unknown
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import nn
 
     from playattention.config import AnyModelConfig
@@ -29,6 +31,17 @@ def model_class(name: str) -> "type[nn.Module]":
     return found
 
 
-def build_model(config: "AnyModelConfig") -> "nn.Module":
-    """Return a new model of these sizes, its weights drawn from torch's global generator."""
-    return model_class(config.name)(config)
+def build_model(config: "AnyModelConfig", code: "Path | None" = None) -> "nn.Module":
+    """Return a new model of these sizes, its weights drawn from torch's global generator.
+
+    Args:
+        config: The sizes, and which model it is.
+        code: A folder with other code to build it from: see `own.py`. It is run.
+
+    Raises:
+        UserError: If there is no model of that name, or the other code stops with an error.
+    """
+    if code is None:
+        return model_class(config.name)(config)
+    own: nn.Module = import_module("playattention.models.own").own_model(code, config)
+    return own

@@ -53,6 +53,7 @@ class RunEntry(Answer):
     """Entropy of the validation text in nats per token, where it is known."""
     sizes: Sizes | None = None
     parameters: int | None = None
+    """Of this package's models; null: the run's model has code of its own."""
 
 
 class Example(Answer):

@@ -11,6 +11,7 @@ from playattention.errors import UserError
 from playattention.playground.answers import RunEntry, Sizes
 from playattention.playground.opened import Shelf, config_of
 from playattention.training.checkpoint import read_progress
+from playattention.training.folder import CODE
 from playattention.training.report import read_log
 from playattention.training.run import NO_TEXT, read_facts
 
@@ -45,7 +46,8 @@ def _entry(shelf: Shelf, name: str) -> RunEntry:
         entry.steps = [*known.steps]
         entry.step = known.steps[-1] if known.steps else None
         entry.sizes = sizes_of(config.model)
-        entry.parameters = sum(weights(config.model).values())
+        if known.path is None or not (known.path / CODE).is_dir():
+            entry.parameters = sum(weights(config.model).values())
         if known.path is not None and config.data.dataset != NO_TEXT:
             _training(entry, known.path, config)
     except (UserError, OSError) as error:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from playattention.errors import UserError
-from playattention.generation import next_token_distribution
+from playattention.generation import next_token_distribution, takes_cache
 from playattention.models.kv_cache import KVCache
 from playattention.playground.answers_training import CacheSize, Choice, Drawn, Generated, Rest
 from playattention.playground.changes import Changes
@@ -83,6 +83,8 @@ def _logits(
     model, sizes = opened.model, opened.config.model
     cache = KVCache(sizes.seq_size)
     with torch.no_grad(), changes.made(model, idx):
+        if not takes_cache(model):
+            return model(idx)[0][0, -1], None
         try:
             logits, _ = model(idx, cache=cache)
         except UserError:  # what looks ahead can't come one by one

@@ -30,6 +30,7 @@ from torch.distributed.checkpoint.state_dict import (
 
 from playattention.errors import UserError
 from playattention.training.distributed import gathered, on_first, rank
+from playattention.training.named import named_weights, shapes, tied
 
 WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
 """Tensors as one process would have them, on rank 0 alone."""
@@ -87,6 +88,8 @@ def save(run: Path, progress: Progress, model: nn.Module, optimizer: torch.optim
     if on_first(folder_of(run, progress.step).exists):
         return
     weights: Any = get_model_state_dict(model, options=WHOLE)
+    for name in tied(model):
+        weights.pop(name, None)
     training = _training_state(model, optimizer)
     if rank() == 0:
         _write(folder_of(run, progress.step), progress, weights, training)
@@ -134,7 +137,7 @@ def load_weights(run: Path, step: int, model: nn.Module) -> None:
     """
     path = folder_of(run, step) / "model.safetensors"
     weights: Any = _read(path)
-    own = {name: tuple(weight.shape) for name, weight in _named_weights(model)}
+    own = shapes(model)
     stored = {name: tuple(weight.shape) for name, weight in weights.items()}
     if own != stored:
         name = next(name for name in {**own, **stored} if own.get(name) != stored.get(name))
@@ -142,7 +145,9 @@ def load_weights(run: Path, step: int, model: nn.Module) -> None:
             f"{path}: of another model than config.json says: {name} is "
             f"{stored.get(name, 'missing')}, the model has {own.get(name, 'none')}"
         )
-    set_model_state_dict(model, weights, options=StateDictOptions(full_state_dict=True))
+    # Not strict: a tied weight is stored once, and that the names are right has been seen.
+    options = StateDictOptions(full_state_dict=True, strict=not tied(model))
+    set_model_state_dict(model, weights, options=options)
 
 
 def load_moments(run: Path, step: int) -> dict[str, dict[str, torch.Tensor]]:
@@ -173,7 +178,7 @@ def restore(run: Path, step: int, model: nn.Module, optimizer: torch.optim.Optim
     except (KeyError, RuntimeError) as error:
         raise _damaged(path, error) from None
     moments = _moments(stored)
-    for name, weight in _named_weights(model):
+    for name, weight in named_weights(model):
         # The fused update trusts the sizes: with others it reads memory that is not its own.
         shapes = {tuple(moment.shape) for moment in moments.get(name, {}).values() if moment.dim()}
         if shapes != ({tuple(weight.shape)} if progress.step else set()):
@@ -211,12 +216,6 @@ def last_good(run: Path) -> str:
     """Return in words which checkpoint a run can go on from."""
     steps = saved_steps(run)
     return f"the last good checkpoint is {folder_of(run, steps[-1])}" if steps else "none is saved"
-
-
-def _named_weights(model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
-    """Yield the weights by the names that they have in the model's own file."""
-    for name, weight in model.named_parameters():
-        yield name.replace("_checkpoint_wrapped_module.", ""), weight
 
 
 def _training_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:

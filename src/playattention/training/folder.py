@@ -13,6 +13,32 @@ from typing import Any
 
 from playattention.errors import UserError
 
+CODE = "code"
+
+
+def code_of(run: Path, shelf: Path) -> Path | None:
+    """Return the folder of the code that a run's model is built from; None: this package's.
+
+    To build such a model is to run that code, so it is the user's own alone: a run that was made
+    here lies on the user's own shelf, and one that came from elsewhere has to be put there.
+
+    Args:
+        run: The run's folder.
+        shelf: The folder of the user's own runs.
+
+    Raises:
+        UserError: If the run has code and lies elsewhere.
+    """
+    code = run / CODE
+    if not code.is_dir():
+        return None
+    if run.resolve().parent != shelf.resolve():
+        raise UserError(
+            f"{run}: its model is code of its own, which is run only from {shelf}/; allowed: read "
+            f"{code}, and move the run there if you trust it"
+        )
+    return code
+
 
 @contextmanager
 def appearing(folder: Path) -> Iterator[Path]:

@@ -6,7 +6,7 @@
       corpus.json       which text, its hash, its splits, its entropy where that is known
       origin.json       where the first weights came from, if they were not drawn: see start.py
       machine.json      where the run began
-      checkpoints/      see checkpoint.py;  the other files: see report.py
+      checkpoints/      see checkpoint.py;  code/: models/own.py;  the other files: report.py
 
 Does not know how training goes.
 """
@@ -29,7 +29,7 @@ from playattention.models import build_model
 from playattention.tokenizers import Tokenizer, tokenizer_class
 from playattention.training import checkpoint
 from playattention.training.distributed import decide, machine
-from playattention.training.folder import appearing, read_json, write_json
+from playattention.training.folder import appearing, code_of, read_json, write_json
 from playattention.training.tracker import check_tracker
 
 LOGS = Path("logs")
@@ -73,7 +73,7 @@ def load_run(path: str | Path, step: int | None = None) -> Run:
         step: Which checkpoint; default: the last.
 
     Raises:
-        UserError: If the run or the checkpoint is missing, damaged or of another model.
+        UserError: If the run or checkpoint is missing, damaged or of another model, or see code_of.
     """
     folder = find_run(path)
     config = read_config(folder)
@@ -83,7 +83,7 @@ def load_run(path: str | Path, step: int | None = None) -> Run:
     chosen = steps[-1] if step is None else step
     if chosen not in steps:
         raise UserError(f"step = {step}: {folder} has no such checkpoint; allowed: {steps}")
-    model = build_model(config.model)
+    model = build_model(config.model, code_of(folder, LOGS))
     checkpoint.load_weights(folder, chosen, model)
     lay_out_for_generation(model)
     return Run(folder, config, read_tokenizer(folder), model.eval(), chosen)
@@ -253,10 +253,10 @@ def load_splits(folder: Path, config: RunConfig, tokenizer: Tokenizer) -> Splits
     return split(corpus, tokenizer, config.data, config.model.seq_size)
 
 
-def new_model(config: RunConfig) -> nn.Module:
-    """Return a model with first weights that follow from the run's seed."""
+def new_model(config: RunConfig, folder: Path | None = None) -> nn.Module:
+    """Return a model with first weights that follow from the run's seed, of the run's own code."""
     torch.manual_seed(config.train.seed)
-    return build_model(config.model)
+    return build_model(config.model, folder and code_of(folder, LOGS))
 
 
 def _folders(name: str | Path) -> list[Path]:

@@ -118,7 +118,7 @@ def first_model(folder: Path, config: RunConfig) -> nn.Module:
     Raises:
         UserError: If the weights that the run begins from are gone or have changed.
     """
-    model = new_model(config)
+    model = new_model(config, folder)
     stored = read_origin(folder)
     if stored is None or checkpoint.saved_steps(folder):
         return model

@@ -1,0 +1,1 @@
+"""One file an exercise; `EXERCISES` in the package above names them."""

@@ -1,0 +1,263 @@
+"""Is a solution right, and if not, what went wrong: by what it does, never by how it is written.
+
+Does not know files or processes: it is given a loaded solution, and whoever calls it takes care
+that a solution can do no harm (`sandbox.py`).
+"""
+
+import linecache
+import random
+import sys
+import traceback
+import types
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import PurePath
+from typing import Any
+
+import torch
+
+from playattention.course.exercise import SEEDS, Exercise, Mistake, Probe, Solution
+
+
+@dataclass(frozen=True)
+class Place:
+    """A line of the solution.
+
+    Args:
+        file: Name of its file, without folders.
+        line: Its number, from 1.
+        function: In which function it stands: "Block.forward"; "" outside of any.
+        text: The line itself.
+    """
+
+    file: str
+    line: int
+    function: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Raised:
+    """What a probe met instead of a value.
+
+    Args:
+        kind: Name of the exception's class.
+        message: Its first line.
+        place: Where in the solution; None: its code had returned by then.
+    """
+
+    kind: str
+    message: str
+    place: Place | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Where two observations part.
+
+    Args:
+        place: Index of the first element that differs, or the way there: "[1]['loss'][0, 2]".
+        got: What the solution gives there.
+        wanted: What is right there.
+        within: The two tensors that hold these elements; None where it is not about tensors.
+        index: Of the element in these tensors; () where they differ as a whole, as in shape.
+        many: How many of their elements differ.
+    """
+
+    place: str
+    got: Any
+    wanted: Any
+    within: tuple[torch.Tensor, torch.Tensor] | None = None
+    index: tuple[int, ...] = ()
+    many: int = 0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a solution.
+
+    Args:
+        passed: Whether every property holds.
+        held: How many of the properties hold before the first that fails.
+        probe: The first that fails, or None.
+        seed: With which seed it failed.
+        got: What was observed there, and `wanted`: what is right.
+        difference: Where they part.
+        mistake: The one known mistake that does just the same in every probe, or None.
+    """
+
+    passed: bool
+    held: int
+    probe: Probe | None = None
+    seed: int = 0
+    got: Any = None
+    wanted: Any = None
+    difference: Difference | None = None
+    mistake: Mistake | None = None
+
+
+def load(source: str | bytes, name: str, path: str = "") -> Solution:
+    """Return a file's source as a module; what it raises while it runs is passed on.
+
+    Args:
+        source: What is in the file.
+        name: The module's.
+        path: Of the file, for tracebacks; with it, the module can be imported by its name, which
+            dataclasses and the files beside it do.
+    """
+    module = types.ModuleType(name)
+    module.__file__ = path or f"{name}.py"
+    if path:
+        sys.modules[name] = module
+    exec(compile(source, module.__file__, "exec"), vars(module))
+    return module
+
+
+def judge(exercise: Exercise, solution: Solution) -> Verdict:
+    """Look at every property of a solution, and find the cause if one fails.
+
+    Args:
+        exercise: What it is to be a solution of.
+        solution: Loaded: a module with what the exercise asks for.
+    """
+    verdict = first_failure(exercise, solution, expected(exercise))
+    return verdict if verdict.passed else replace(verdict, mistake=diagnose(exercise, solution))
+
+
+def expected(exercise: Exercise) -> list[Any]:
+    """Return what is right, look by look: probe after probe, each with all seeds.
+
+    Asked before a solution is loaded, it is out of reach of what a solution changes in torch.
+    """
+    reference = load(exercise.solution, "reference")
+    return [observe(probe, reference, seed) for probe, seed in _looks(exercise)]
+
+
+def first_failure(exercise: Exercise, solution: Solution, right: list[Any]) -> Verdict:
+    """Look at the properties until one fails; the cause is not looked for.
+
+    Args:
+        exercise: What it is to be a solution of.
+        solution: Loaded.
+        right: What `expected` returned.
+    """
+    for (probe, seed), wanted in zip(_looks(exercise), right, strict=True):
+        got = observe(probe, solution, seed)
+        difference = first_difference(got, wanted, probe.tolerance)
+        if difference is not None:
+            held = exercise.probes.index(probe)
+            return Verdict(False, held, probe, seed, got, wanted, difference)
+    return Verdict(True, len(exercise.probes))
+
+
+def diagnose(exercise: Exercise, solution: Solution) -> Mistake | None:
+    """Return the one mistake that behaves in every probe as a solution does; None if not one."""
+    own = [observe(probe, solution, seed) for probe, seed in _looks(exercise)]
+    alike = [
+        mistake
+        for mistake in exercise.mistakes
+        if _behaves(exercise, load(exercise.wrong(mistake), "mistake"), own)
+    ]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _looks(exercise: Exercise) -> Iterator[tuple[Probe, int]]:
+    return ((probe, seed) for probe in exercise.probes for seed in SEEDS)
+
+
+def _behaves(exercise: Exercise, solution: Solution, own: list[Any]) -> bool:
+    return all(
+        first_difference(seen, observe(probe, solution, seed), probe.tolerance) is None
+        for (probe, seed), seen in zip(_looks(exercise), own, strict=True)
+    )
+
+
+def observe(probe: Probe, solution: Solution, seed: int) -> Any:
+    """Return what a probe sees: in float64, with every source of chance begun at the seed."""
+    before, state, default = random.getstate(), torch.get_rng_state(), torch.get_default_dtype()
+    random.seed(seed)
+    torch.manual_seed(seed)
+    torch.set_default_dtype(torch.float64)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return detached(probe.look(solution, seed))
+    except Exception as error:  # a solution may raise anything; that, too, is what it does
+        message = str(error).strip().partition("\n")[0]
+        return Raised(type(error).__name__, message, place_of(error, solution))
+    finally:
+        torch.set_default_dtype(default)
+        torch.set_rng_state(state)
+        random.setstate(before)
+
+
+def place_of(error: BaseException, solution: Solution) -> Place | None:
+    """Return the innermost line of an error that is in the solution, or in a file beside it."""
+    own = PurePath(solution.__file__ or "").parent
+    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
+        code = frame.f_code
+        path = PurePath(code.co_filename)
+        if path.parent == own and path.name not in ("reference.py", "mistake.py"):
+            function = "" if code.co_name == "<module>" else code.co_qualname
+            return Place(path.name, line, function, linecache.getline(str(path), line).strip())
+    return None
+
+
+def detached(seen: Any) -> Any:
+    """Return an observation with tensors that nothing changes any more."""
+    if isinstance(seen, torch.Tensor):
+        return seen.detach().clone()
+    if isinstance(seen, dict):
+        return {key: detached(one) for key, one in seen.items()}
+    if isinstance(seen, list | tuple):
+        return [detached(one) for one in seen]
+    return seen
+
+
+def first_difference(got: Any, wanted: Any, tolerance: float) -> Difference | None:
+    """Return where two observations part first, or None if they are the same.
+
+    Args:
+        got: What was observed.
+        wanted: What is right.
+        tolerance: How far numbers may lie apart, as a share of the largest one wanted.
+    """
+    if isinstance(wanted, torch.Tensor) and isinstance(got, torch.Tensor):
+        return _of_tensors(got, wanted, tolerance)
+    if isinstance(wanted, Raised) and isinstance(got, Raised):
+        return None if got.kind == wanted.kind else Difference("", got, wanted)
+    if isinstance(wanted, dict) and isinstance(got, dict) and got.keys() == wanted.keys():
+        pairs = [(f"[{key!r}]", got[key], wanted[key]) for key in wanted]
+    elif isinstance(wanted, list) and isinstance(got, list) and len(got) == len(wanted):
+        pairs = [(f"[{n}]", *pair) for n, pair in enumerate(zip(got, wanted, strict=True))]
+    elif isinstance(wanted, float) and isinstance(got, float | int):
+        same = abs(got - wanted) <= tolerance * max(1.0, abs(wanted)) or got == wanted
+        return None if same else Difference("", got, wanted)
+    else:
+        same = type(got) is type(wanted) and got == wanted
+        return None if same else Difference("", got, wanted)
+    for place, one, other in pairs:
+        found = first_difference(one, other, tolerance)
+        if found is not None:
+            return replace(found, place=place + found.place)
+    return None
+
+
+def _of_tensors(got: torch.Tensor, wanted: torch.Tensor, tolerance: float) -> Difference | None:
+    if got.shape != wanted.shape:
+        return Difference("", tuple(got.shape), tuple(wanted.shape), (got, wanted))
+    if got.is_floating_point() != wanted.is_floating_point():
+        return Difference("", str(got.dtype), str(wanted.dtype), (got, wanted))
+    if got.device != wanted.device:
+        return Difference("", str(got.device), str(wanted.device), (got, wanted))
+    one, other = got.double(), wanted.double()
+    finite = other[other.isfinite()]
+    largest = finite.abs().max().item() if finite.numel() else 1.0
+    near = torch.isclose(one, other, rtol=0.0, atol=tolerance * max(largest, 1e-30), equal_nan=True)
+    if near.all():
+        return None
+    index = (~near).nonzero()[0].tolist()
+    place = str(index) if index else ""
+    elements = got[*index].item(), wanted[*index].item()
+    return Difference(place, *elements, (got, wanted), tuple(index), int((~near).sum()))

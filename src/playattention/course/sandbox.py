@@ -1,0 +1,338 @@
+"""A learner's file, run where it can do no harm: a fresh process in a scratch copy of its folder.
+
+Whatever the file does (loops for ever, exits, crashes, takes all memory, prints without end), an
+`Outcome` comes back in time. What the process may do is held from inside by `guard.py`; here it is
+started, waited for and ended. Does not import torch, so that a check does not wait for it twice.
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from playattention.course.messages import Message, crashed, source_line, too_large, too_slow
+
+SECONDS = 9.0
+"""From the start of a process to the end of a check that does not end by itself."""
+SECONDS_OF_ITS_OWN = (4.0, 6.0)
+"""Of these, a file has so many at least, however slowly torch was imported, and at most."""
+PATIENCE = 120.0
+"""Seconds for torch to be imported: from a cold disk, on a busy machine."""
+MEMORY = 2**30
+"""Bytes that a file may take beyond what torch takes."""
+MOST_OUTPUT = 20_000_000
+"""Bytes after which a file that prints past Python's own way is stopped."""
+LARGEST_COPIED = 2**20
+"""Bytes of a file of the folder that a check gets to see."""
+TICK = 0.02
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a check.
+
+    Args:
+        passed: Whether the file is right.
+        message: What is told if it is not.
+        held: Properties that hold, before the first that does not.
+        of: How many there are; 0: it was not asked about any.
+        probe: The first that does not.
+        mistake: Name of the known mistake, or None.
+        got: What the file gave where it is wrong, small: see `wording.picture`; None: nothing.
+        wanted: What is right there.
+        place: Index of the first element that differs.
+        printed: What the file printed while the property that failed was looked at.
+        seconds: How long it took.
+    """
+
+    passed: bool
+    message: Message | None = None
+    held: int = 0
+    of: int = 0
+    probe: str | None = None
+    mistake: str | None = None
+    got: dict[str, Any] | None = None
+    wanted: dict[str, Any] | None = None
+    place: list[int] = field(default_factory=list)
+    printed: str = ""
+    seconds: float = 0.0
+
+    def state(self) -> dict[str, Any]:
+        """Return all of it, for JSON."""
+        return asdict(self)
+
+
+class CancelledError(Exception):
+    """Nobody waits for this check any more."""
+
+
+class Child:
+    """A process that imports torch and then waits for one file to check.
+
+    Used once: `check`, then `end`. It may be kept waiting, as `learn watch` does.
+    """
+
+    def __init__(self) -> None:
+        self._notes = tempfile.TemporaryDirectory(  # deleted in `end`
+            prefix="playattention-", ignore_cleanup_errors=True
+        )
+        self._began = time.monotonic()
+        self._process = _start(Path(self._notes.name))
+        self._ready = threading.Event()
+        self._output = bytearray()
+        self._size = 0
+        self._drained = threading.Thread(target=self._drain, daemon=True)
+        self._drained.start()
+
+    def check(
+        self,
+        exercise: str,
+        file: Path,
+        source: bytes,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> Outcome:
+        """Check a file.
+
+        Args:
+            exercise: Name of the exercise.
+            file: Where it is; its folder is copied.
+            source: What is in it.
+            cancelled: Asked now and then whether the check is still wanted.
+
+        Raises:
+            CancelledError: If it is not.
+        """
+        started = time.monotonic()
+        try:
+            self._wait_for_torch(cancelled)
+            import_seconds = time.monotonic() - max(self._began, started)
+            seconds = min(
+                max(SECONDS - import_seconds, SECONDS_OF_ITS_OWN[0]), SECONDS_OF_ITS_OWN[1]
+            )
+            notes = Path(self._notes.name)
+            scratch = _scratch(notes, file, source)
+            job = {
+                "exercise": exercise,
+                "file": file.name,
+                "scratch": str(scratch),
+                "notes": str(notes),
+                "seconds": seconds - 0.3,
+                "memory": MEMORY,
+            }
+            how = self._wait_for_end(job, seconds, cancelled)
+            return self._outcome(how, file.name, source, seconds, time.monotonic() - started)
+        finally:
+            self.end()
+
+    def end(self) -> None:
+        """End the process with all that it started, and remove its scratch folder."""
+        self._stop()
+        self._notes.cleanup()
+
+    def _stop(self) -> None:
+        _end(self._process)
+        self._drained.join(2)
+        if self._process.stdout is not None and not self._drained.is_alive():
+            self._process.stdout.close()
+
+    def _wait_for_torch(self, cancelled: Callable[[], bool]) -> None:
+        while not self._ready.wait(TICK):
+            if cancelled():
+                raise CancelledError
+            if self._process.poll() is not None or time.monotonic() - self._began > PATIENCE:
+                told = self._output.decode(errors="replace").strip().splitlines()
+                raise RuntimeError(f"the checking process did not start: {' '.join(told[-1:])}")
+
+    def _wait_for_end(
+        self, job: dict[str, Any], seconds: float, cancelled: Callable[[], bool]
+    ) -> str:
+        """Hand over a job and wait; return "" where the process ended, else why it was ended."""
+        assert self._process.stdin is not None
+        limit = self._memory() + MEMORY
+        with suppress(OSError):  # a process that is gone is told below
+            self._process.stdin.write(json.dumps(job).encode() + b"\n")
+            self._process.stdin.close()
+        until = time.monotonic() + seconds
+        while True:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(TICK)
+                return ""
+            if cancelled():
+                raise CancelledError
+            if time.monotonic() > until:
+                return "late"
+            if self._size > MOST_OUTPUT:
+                return "printed"
+            if self._memory() > limit:
+                return "memory"
+
+    def _memory(self) -> int:
+        """Return the main memory of the process in bytes."""
+        try:
+            return psutil.Process(self._process.pid).memory_info().rss
+        except psutil.Error:
+            return 0
+
+    def _outcome(self, how: str, file: str, source: bytes, seconds: float, took: float) -> Outcome:
+        self._stop()  # so that all it wrote is here
+        notes = Path(self._notes.name)
+        written = _last(notes / "result.jsonl")
+        printed = bytes(self._output).decode(errors="replace")
+        if written is not None:
+            told = written.pop("message")
+            message = told and Message.from_state(told)
+            return Outcome(**written, message=message, seconds=took)
+        text = source.decode(errors="replace")
+        late, crash = (_place(notes / name, file) for name in ("late.txt", "crash.txt"))
+        if how == "late":
+            message = too_slow(file, seconds, late, source_line(text, late))
+        elif how == "memory":
+            message = too_large(file, late, source_line(text, late))
+        elif how == "printed":
+            message = Message(f"{file} prints without end, and was stopped.")
+        else:
+            code = self._process.returncode
+            message = crashed(file, _how(code), crash, source_line(text, crash))
+        return Outcome(False, message, printed=printed, seconds=took)
+
+    def _drain(self) -> None:
+        """Take what the process writes, whatever it is: a full pipe would hold it up."""
+        stream = self._process.stdout
+        assert stream is not None
+        for line in stream:
+            if line.strip() == b"ready":
+                break
+            self._output += line
+        else:
+            return
+        self._ready.set()
+        while chunk := stream.read1(65_536):  # type: ignore[attr-defined]  # it is buffered
+            self._size += len(chunk)
+            if len(self._output) < 65_536:
+                self._output += chunk
+
+
+def check(exercise: str, file: Path, source: bytes) -> Outcome:
+    """Check a file in a process of its own.
+
+    Args:
+        exercise: Name of the exercise.
+        file: Where it is.
+        source: What is in it.
+    """
+    return Child().check(exercise, file, source)
+
+
+def _start(notes: Path) -> "subprocess.Popen[bytes]":
+    """Start a process that has nothing of the surroundings but the way to the packages."""
+    paths = [path for path in sys.path if path and Path(path).resolve() != Path.cwd()]
+    code = (
+        f"import sys; sys.path[:] = {paths!r}; from playattention.course.child import main; main()"
+    )
+    new_group = 0x200 if os.name == "nt" else 0  # CREATE_NEW_PROCESS_GROUP
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    one_thread = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS", "NUMEXPR")}
+    scratch = str(notes)
+    return subprocess.Popen(
+        [sys.executable, "-I", "-X", "utf8", "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        cwd=notes,
+        env={
+            **kept,
+            **one_thread,
+            **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), scratch),
+            "CUDA_VISIBLE_DEVICES": "",  # all inputs are tiny; a GPU takes seconds to wake up
+        },
+        start_new_session=True,  # Ctrl-C is the parent's, which ends it
+        creationflags=new_group,
+    )
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """End a process, what it started, and what these started."""
+    found: list[psutil.Process] = []
+    with suppress(psutil.Error):
+        found = psutil.Process(process.pid).children(recursive=True)
+    if os.name != "nt" and process.poll() is None:
+        with suppress(OSError):
+            os.killpg(process.pid, signal.SIGKILL)
+    for one in found:
+        with suppress(psutil.Error):
+            one.kill()
+    with suppress(OSError):
+        process.kill()
+    process.wait()
+    if process.stdin is not None:
+        with suppress(OSError):
+            process.stdin.close()
+
+
+def _scratch(notes: Path, file: Path, source: bytes) -> Path:
+    """Return a new folder with copies of the small files beside a file, and of the file."""
+    scratch = notes / "exercises"
+    scratch.mkdir()
+    for beside in file.parent.iterdir():
+        with suppress(OSError):  # what can't be read, or vanished meanwhile
+            if beside.is_file() and beside.stat().st_size <= LARGEST_COPIED:
+                (scratch / beside.name).write_bytes(beside.read_bytes())
+    (scratch / file.name).write_bytes(source)
+    return scratch.resolve()
+
+
+def _last(path: Path) -> dict[str, Any] | None:
+    """Return the last whole line of JSON in a file; None: there is none."""
+    with suppress(OSError):
+        for line in reversed(path.read_text(encoding="utf-8").splitlines()):
+            with suppress(ValueError):
+                found: dict[str, Any] = json.loads(line)
+                return found
+    return None
+
+
+def _place(path: Path, file: str) -> int:
+    """Return the innermost line of the learner's file that Python's own report names; or 0."""
+    with suppress(OSError):
+        told = path.read_text(encoding="utf-8", errors="replace")
+        # It cuts long paths; the name of the file is at their end, the innermost line first.
+        for path_told, line in re.findall(r'File "(.*)", line (\d+)', told):
+            if path_told.replace("\\", "/").rpartition("/")[2] == file:
+                return int(line)
+    return 0
+
+
+def _how(code: int | None) -> str:
+    """Return in words how a process ended that did not end by itself."""
+    if code is not None and code < 0:
+        with suppress(ValueError):
+            name = signal.Signals(-code).name
+            told = {
+                "SIGSEGV": "it reached for memory that is not there",
+                "SIGKILL": "it was ended \
+from outside, perhaps for want of memory",
+            }
+            return told.get(name, name)
+    return f"it ended with the code {code}"
+
+
+@contextmanager
+def waiting() -> Iterator[Child]:
+    """Yield a process that imports torch meanwhile; it is ended in any case."""
+    child = Child()
+    try:
+        yield child
+    finally:
+        child.end()
