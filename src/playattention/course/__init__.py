@@ -13,6 +13,7 @@ EXERCISES = {
     "causal_mask": "playattention.course.exercises.e06_causal_mask:EXERCISE",
     "lm_loss": "playattention.course.exercises.e11_lm_loss:EXERCISE",
     "train_step": "playattention.course.exercises.e13_train_step:EXERCISE",
+    "optimizer": "playattention.course.exercises.e14_optimizer:EXERCISE",
 }
 """Name -> "module:attribute", one line an exercise, in the order of the course."""
 
