@@ -187,10 +187,12 @@ MISTAKES = (
     Mistake(
         "gone through twice",
         (
-            ("gradients = [", "gradients = ("),
-            ("if one.grad is not None]", "if one.grad is not None)"),
+            (
+                "for gradient in gradients:",
+                "for gradient in [one.grad for one in parameters if one.grad is not None]:",
+            ),
         ),
-        "model.parameters() and a generator expression can be gone through once only: after the norm nothing is left to shorten. Make a list first.",
+        "model.parameters() can be gone through once only: after the norm nothing is left to shorten. Make a list first.",
         CLIPPING,
     ),
 )
