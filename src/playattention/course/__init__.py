@@ -14,6 +14,7 @@ EXERCISES = {
     "lm_loss": "playattention.course.exercises.e11_lm_loss:EXERCISE",
     "train_step": "playattention.course.exercises.e13_train_step:EXERCISE",
     "optimizer": "playattention.course.exercises.e14_optimizer:EXERCISE",
+    "convert_gpt2": "playattention.course.exercises.e17_convert_gpt2:EXERCISE",
 }
 """Name -> "module:attribute", one line an exercise, in the order of the course."""
 
