@@ -10,7 +10,12 @@ if TYPE_CHECKING:
     from playattention.course.exercise import Exercise
 
 EXERCISES = {
+    "one_head": "playattention.course.exercises.e05_one_head:EXERCISE",
     "causal_mask": "playattention.course.exercises.e06_causal_mask:EXERCISE",
+    "many_heads": "playattention.course.exercises.e07_many_heads:EXERCISE",
+    "layer_norm": "playattention.course.exercises.e08_layer_norm:EXERCISE",
+    "feed_forward": "playattention.course.exercises.e09_feed_forward:EXERCISE",
+    "block": "playattention.course.exercises.e10_block:EXERCISE",
 }
 """Name -> "module:attribute", one line an exercise, in the order of the course."""
 
