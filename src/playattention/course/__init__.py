@@ -16,6 +16,7 @@ EXERCISES = {
     "layer_norm": "playattention.course.exercises.e08_layer_norm:EXERCISE",
     "feed_forward": "playattention.course.exercises.e09_feed_forward:EXERCISE",
     "block": "playattention.course.exercises.e10_block:EXERCISE",
+    "gpt": "playattention.course.exercises.e12_gpt:EXERCISE",
 }
 """Name -> "module:attribute", one line an exercise, in the order of the course."""
 

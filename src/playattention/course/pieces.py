@@ -9,8 +9,10 @@ from playattention.course.exercises.e07_many_heads import MultiHeadAttention, me
 from playattention.course.exercises.e08_layer_norm import layer_norm
 from playattention.course.exercises.e09_feed_forward import FeedForward
 from playattention.course.exercises.e10_block import Block
+from playattention.course.exercises.e12_gpt import GPT
 
 __all__ = [
+    "GPT",
     "Block",
     "FeedForward",
     "MultiHeadAttention",
