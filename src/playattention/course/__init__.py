@@ -17,6 +17,7 @@ EXERCISES = {
     "feed_forward": "playattention.course.exercises.e09_feed_forward:EXERCISE",
     "block": "playattention.course.exercises.e10_block:EXERCISE",
     "gpt": "playattention.course.exercises.e12_gpt:EXERCISE",
+    "kv_cache": "playattention.course.exercises.e16_kv_cache:EXERCISE",
 }
 """Name -> "module:attribute", one line an exercise, in the order of the course."""
 

@@ -54,7 +54,7 @@ class GPT(nn.Module):
         """Return the scores of the next token at every position, and the loss.
 
         Args:
-            idx: Token ids (B, T), T at most seq_size.
+            idx: Token ids (B, T), T at most seq_size; more are refused, with any error.
             targets: The tokens that do come next (B, T).
 
         Returns:
