@@ -129,12 +129,27 @@ class Exercise:
 
 
 def _hollow(source: str) -> str:
-    """Return functions and methods without their bodies; docstrings stay."""
+    """Return functions and methods without their bodies; docstrings and `super().__init__()` stay.
+
+    Functions inside of functions go with the bodies.
+    """
     lines = source.splitlines()
-    functions = [one for one in ast.walk(ast.parse(source)) if isinstance(one, ast.FunctionDef)]
-    for one in sorted(functions, key=lambda function: -function.lineno):
-        first = one.body[0]
-        told = first.end_lineno if ast.get_docstring(one) else first.lineno - 1
-        indent = " " * (one.col_offset + 4)
-        lines[told : one.end_lineno] = [f'{indent}raise NotImplementedError("to be written")']
+    functions: list[ast.FunctionDef] = []
+    for one in ast.parse(source).body:
+        inside = one.body if isinstance(one, ast.ClassDef) else [one]
+        functions += [each for each in inside if isinstance(each, ast.FunctionDef)]
+    for function in reversed(functions):
+        kept = [one for one in function.body if _stays(one)]
+        first = function.body[0]
+        told = max([one.end_lineno or 0 for one in kept], default=first.lineno - 1)
+        indent = " " * (function.col_offset + 4)
+        lines[told : function.end_lineno] = [f'{indent}raise NotImplementedError("to be written")']
     return "\n".join(lines)
+
+
+def _stays(statement: ast.stmt) -> bool:
+    """Tell whether a statement is a docstring, or begins a module as all do."""
+    if not isinstance(statement, ast.Expr):
+        return False
+    text = ast.unparse(statement)
+    return isinstance(statement.value, ast.Constant) or text == "super().__init__()"
