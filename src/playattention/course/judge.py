@@ -4,6 +4,7 @@ Does not know files or processes: it is given a loaded solution, and whoever cal
 that a solution can do no harm (`sandbox.py`).
 """
 
+import math
 import random
 import types
 import warnings
@@ -94,8 +95,13 @@ def judge(exercise: Exercise, solution: Solution) -> Verdict:
 
 
 def diagnose(exercise: Exercise, solution: Solution) -> Mistake | None:
-    """Return the one mistake that behaves in every probe as a solution does; None if not one."""
+    """Return the one mistake that behaves in every probe as a solution does; None if not one.
+
+    What raises everywhere is like all else that does: it tells of no mistake in particular.
+    """
     own = [observe(probe, solution, seed) for probe, seed in _looks(exercise)]
+    if all(isinstance(seen, Raised) for seen in own):
+        return None
     alike = [
         mistake
         for mistake in exercise.mistakes
@@ -161,7 +167,8 @@ def first_difference(got: Any, wanted: Any, tolerance: float) -> Difference | No
     elif isinstance(wanted, list) and isinstance(got, list) and len(got) == len(wanted):
         pairs = [(f"[{n}]", *pair) for n, pair in enumerate(zip(got, wanted, strict=True))]
     elif isinstance(wanted, float) and isinstance(got, float | int):
-        same = abs(got - wanted) <= tolerance * max(1.0, abs(wanted)) or got == wanted
+        near = abs(got - wanted) <= tolerance * max(1.0, abs(wanted))
+        same = near or got == wanted or (math.isnan(got) and math.isnan(wanted))
         return None if same else Difference("", got, wanted)
     else:
         same = type(got) is type(wanted) and got == wanted
