@@ -8,7 +8,6 @@ import math
 import random
 import types
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,36 +88,35 @@ def judge(exercise: Exercise, solution: Solution) -> Verdict:
             got, wanted = observe(probe, solution, seed), observe(probe, reference, seed)
             difference = first_difference(got, wanted, probe.tolerance)
             if difference is not None:
-                mistake = diagnose(exercise, solution)
+                mistake = diagnose(exercise, solution, probe)
                 return Verdict(False, held, probe, seed, got, wanted, difference, mistake)
     return Verdict(True, len(exercise.probes))
 
 
-def diagnose(exercise: Exercise, solution: Solution) -> Mistake | None:
+def diagnose(exercise: Exercise, solution: Solution, failed: Probe) -> Mistake | None:
     """Return the one mistake that behaves in every probe as a solution does; None if not one.
 
     What raises everywhere is like all else that does: it tells of no mistake in particular.
+
+    Args:
+        exercise: What it is to be a solution of.
+        solution: One that is wrong.
+        failed: The probe that showed it, where most mistakes already show to be others.
     """
-    own = [observe(probe, solution, seed) for probe, seed in _looks(exercise)]
+    probes = sorted(exercise.probes, key=lambda probe: probe is not failed)
+    looks = [(probe, seed) for probe in probes for seed in SEEDS]
+    own = [observe(probe, solution, seed) for probe, seed in looks]
     if all(isinstance(seen, Raised) for seen in own):
         return None
-    alike = [
-        mistake
-        for mistake in exercise.mistakes
-        if _behaves(exercise, load(exercise.wrong(mistake), "mistake"), own)
-    ]
+    alike = []
+    for mistake in exercise.mistakes:
+        variant = load(exercise.wrong(mistake), "mistake")
+        if all(
+            first_difference(seen, observe(probe, variant, seed), probe.tolerance) is None
+            for (probe, seed), seen in zip(looks, own, strict=True)
+        ):
+            alike.append(mistake)
     return alike[0] if len(alike) == 1 else None
-
-
-def _looks(exercise: Exercise) -> Iterator[tuple[Probe, int]]:
-    return ((probe, seed) for probe in exercise.probes for seed in SEEDS)
-
-
-def _behaves(exercise: Exercise, solution: Solution, own: list[Any]) -> bool:
-    return all(
-        first_difference(seen, observe(probe, solution, seed), probe.tolerance) is None
-        for (probe, seed), seen in zip(_looks(exercise), own, strict=True)
-    )
 
 
 def observe(probe: Probe, solution: Solution, seed: int) -> Any:
