@@ -10,7 +10,12 @@ if TYPE_CHECKING:
     from playattention.course.exercise import Exercise
 
 EXERCISES = {
+    "tokenizer": "playattention.course.exercises.e01_tokenizer:EXERCISE",
+    "byte_pairs": "playattention.course.exercises.e02_byte_pairs:EXERCISE",
+    "batches": "playattention.course.exercises.e03_batches:EXERCISE",
+    "embedding": "playattention.course.exercises.e04_embedding:EXERCISE",
     "causal_mask": "playattention.course.exercises.e06_causal_mask:EXERCISE",
+    "next_token": "playattention.course.exercises.e15_next_token:EXERCISE",
 }
 """Name -> "module:attribute", one line an exercise, in the order of the course."""
 
