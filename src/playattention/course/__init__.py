@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from playattention.course.exercise import Exercise
 
 EXERCISES = {
+    "tokenizer": "playattention.course.exercises.e01_tokenizer:EXERCISE",
+    "byte_pairs": "playattention.course.exercises.e02_byte_pairs:EXERCISE",
+    "batches": "playattention.course.exercises.e03_batches:EXERCISE",
+    "embedding": "playattention.course.exercises.e04_embedding:EXERCISE",
     "one_head": "playattention.course.exercises.e05_one_head:EXERCISE",
     "causal_mask": "playattention.course.exercises.e06_causal_mask:EXERCISE",
     "many_heads": "playattention.course.exercises.e07_many_heads:EXERCISE",
@@ -20,6 +24,7 @@ EXERCISES = {
     "gpt": "playattention.course.exercises.e12_gpt:EXERCISE",
     "train_step": "playattention.course.exercises.e13_train_step:EXERCISE",
     "optimizer": "playattention.course.exercises.e14_optimizer:EXERCISE",
+    "next_token": "playattention.course.exercises.e15_next_token:EXERCISE",
     "kv_cache": "playattention.course.exercises.e16_kv_cache:EXERCISE",
     "convert_gpt2": "playattention.course.exercises.e17_convert_gpt2:EXERCISE",
 }
