@@ -4,7 +4,6 @@ By exercise: (the statement before, after, the reason), as `Mutant` gives them; 
 """
 
 MEAN = "return sum(losses) / len(losses)"
-PROGRESS = "progress = min(1.0, (step - warmup_steps) / (steps - 1 - warmup_steps))"
 NORM = "norm = math.sqrt(sum((gradient.square().sum().item() for gradient in gradients)))"
 LEFT_OUT = "if name == 'lm_head.weight' or name.endswith(('.attn.bias', '.attn.masked_bias')):"
 KEPT = "converted[f'{block}{ours[module]}.{kind}'] = weight.T if is_turned else weight"
@@ -16,11 +15,6 @@ EQUIVALENTS: dict[str, tuple[tuple[str, str, str], ...]] = {
         (MEAN, MEAN.replace("len(losses)", "len(batches)"), "one loss for each batch"),
     ),
     "optimizer": (
-        (
-            PROGRESS,
-            "progress = min((step - warmup_steps) / (steps - 1 - warmup_steps), 1.0)",
-            "the smaller of two, in either order",
-        ),
         ("if norm > max_norm:", "if norm >= max_norm:", "where both are the same, the factor is 1"),
         (NORM, NORM.replace(".item()", ""), "math.sqrt takes a tensor of one number as well"),
     ),

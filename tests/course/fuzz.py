@@ -42,10 +42,13 @@ PAIRS = (
     "sum mean|max min|amax amin|argmax argmin|maximum minimum|tril triu|ones zeros|cumsum cumprod"
     "|ones_like zeros_like|log exp|sin cos|sqrt square|rsqrt sqrt|softmax log_softmax|eval train"
     "|add_ sub_|mul_ div_|floor ceil|cat stack|unsqueeze squeeze|any all|append extend|var std"
-    "|keys values|startswith endswith|removeprefix removesuffix|gelu relu|transpose swapdims"
+    "|keys values|startswith endswith|removeprefix removesuffix|gelu relu"
     "|encode decode|lower upper|split rsplit|partition rpartition|randint randperm|topk sort"
     "|masked_fill masked_scatter|ones_ zeros_|view permute|flatten squeeze|n_embd n_head|min sum"
 )
+SYMMETRIC = ("transpose", "swapaxes", "min", "max", "maximum", "minimum", "isinstance")
+"""Swapped arguments change nothing here, or fail."""
+
 NAMES: dict[str, list[str]] = {}
 for pair in PAIRS.split("|"):
     for one, other in (pair.split(), pair.split()[::-1]):
@@ -277,7 +280,7 @@ def _of_call(node: ast.Call) -> Iterator[Change]:
     given, options = node.args, node.keywords
     for n in range(len(given)):
         yield "argument left out", ast.Call(node.func, given[:n] + given[n + 1 :], options)
-    for n in range(len(given) - 1):
+    for n in range(len(given) - 1) if _name(node) not in SYMMETRIC else ():
         swapped = [*given[:n], given[n + 1], given[n], *given[n + 2 :]]
         yield "arguments swapped", ast.Call(node.func, swapped, options)
     for n in range(len(options)):
@@ -289,6 +292,10 @@ def _of_call(node: ast.Call) -> Iterator[Change]:
     if isinstance(node.func, ast.Name) and node.func.id == "range":
         for move in (1, -1):
             yield "range", ast.Call(node.func, [*given[:-1], _moved(given[-1], move)], options)
+
+
+def _name(node: ast.Call) -> str:
+    return ast.unparse(node.func).rpartition(".")[2]
 
 
 def _of_name(node: ast.AST) -> Iterator[Change]:

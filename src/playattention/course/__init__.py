@@ -27,6 +27,7 @@ EXERCISES = {
     "next_token": "playattention.course.exercises.e15_next_token:EXERCISE",
     "kv_cache": "playattention.course.exercises.e16_kv_cache:EXERCISE",
     "convert_gpt2": "playattention.course.exercises.e17_convert_gpt2:EXERCISE",
+    "break_it": "playattention.course.exercises.e18_break_it:EXERCISE",
 }
 """Name -> "module:attribute", one line an exercise, in the order of the course."""
 

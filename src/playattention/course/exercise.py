@@ -12,7 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from types import ModuleType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import torch
 
 Solution = ModuleType
 """A learner's file, the reference or a mistake, loaded: what is written in it, by name."""
@@ -60,6 +63,29 @@ class Mistake:
 
 
 @dataclass(frozen=True)
+class Prediction:
+    """What the learner expects of a change, beside what it does.
+
+    Args:
+        name: Of the change: "no_mask".
+        asked: The change and the question, as they stand in the learner's file.
+        predicted: The learner's answer.
+        happened: The right one, measured.
+        evidence: A sentence with the numbers that say so.
+        read: What to read: a section of `docs/`.
+        picture: Attention weights (T, T) before and after the change, if it is about these.
+    """
+
+    name: str
+    asked: str
+    predicted: str
+    happened: str
+    evidence: str
+    read: str
+    picture: "tuple[torch.Tensor, torch.Tensor] | None" = None
+
+
+@dataclass(frozen=True)
 class Exercise:
     """A piece for the learner to write.
 
@@ -79,6 +105,9 @@ class Exercise:
         equivalents: Other ways to write it that are just as right: whole files, imports included.
         mistakes: The known ones.
         read: The section of `docs/` that teaches it.
+        predictions: For an exercise whose solution is guesses, none of them wrong to write down:
+            runs what was guessed about, and returns each beside its outcome. Takes seconds; asked
+            once the solution has passed.
     """
 
     number: int
@@ -93,6 +122,7 @@ class Exercise:
     read: str
     follows: Literal["GPT", "GPT-2"] | None = None
     imports: tuple[str, ...] = ("import torch",)
+    predictions: Callable[[Solution], list[Prediction]] | None = None
 
     @property
     def file(self) -> str:
