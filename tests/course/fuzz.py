@@ -117,7 +117,7 @@ def _places(tree: ast.Module) -> Iterator[tuple[int, ast.stmt, ast.AST]]:
 
 
 def _untouchable(node: ast.AST) -> list[ast.AST]:
-    """Return the parts of a node that change nothing in what it does: imports, types, texts."""
+    """Return the parts of a node that change nothing in what it does: imports, types, words."""
     parts: list[ast.AST | None] = []
     if isinstance(node, ast.Import | ast.ImportFrom):
         parts = [node]
@@ -127,6 +127,8 @@ def _untouchable(node: ast.AST) -> list[ast.AST]:
         parts = [node.annotation]
     elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
         parts = [node]
+    elif isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+        parts = [*node.exc.args]  # how an error is worded
     return [part for part in parts if part is not None]
 
 

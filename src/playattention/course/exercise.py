@@ -154,8 +154,8 @@ class Exercise:
 
     def _file(self, parts: list[str], goal: str = "") -> str:
         told = [f'"""Exercise {self.number}: {self.title}.\n\n{goal.strip()}\n"""'] if goal else []
-        head = "\n\n".join([*told, "\n".join(self.imports)])
-        return "\n\n\n".join([head, *(part.strip() for part in parts)]) + "\n"
+        head = "\n\n".join([*told, "\n".join(self.imports)]).strip()
+        return "\n\n\n".join([head, *(part.strip() for part in parts)]).lstrip() + "\n"
 
 
 def _hollow(source: str) -> str:
