@@ -11,6 +11,7 @@ from playattention.course.filling import (
     count_weights,
     dependencies,
     draw,
+    elsewhere,
     fill,
     fill_with,
     is_untouched,
@@ -193,6 +194,10 @@ nn.Parameter, biases or none (GPT-2 has them), the names of everything inside. N
         Probe(
             "the input is left as it is",
             lambda own, seed: is_untouched(_built(own, seed), draw(seed, 2, 5, 12)),
+        ),
+        Probe(
+            "what it makes is made on the input's device",
+            lambda own, seed: elsewhere(_built(own, seed), draw(seed, 2, 5, 12)),
         ),
         Probe(
             "every number in the matrices gets a gradient",

@@ -30,6 +30,18 @@ MISTAKES = (
         READ,
     ),
     Mistake(
+        "values kept as keys",
+        ((RETURN, "return self.projection(merge(weights @ value)), (value, value)"),),
+        "What is kept under the keys are the values. Old keys are needed to compare new queries with.",
+        READ,
+    ),
+    Mistake(
+        "positions made on the default device",
+        ((", device=idx.device", ""),),
+        "A tensor made without a device stands on the CPU; on a GPU this line fails. Make it where the ids are: device=idx.device.",
+        READ,
+    ),
+    Mistake(
         "mask from the top left",
         (
             (
@@ -45,7 +57,7 @@ MISTAKES = (
         (
             (
                 SOFTMAX,
-                "weights = scores.where(torch.ones(x.size(1), x.size(1)).tril() > 0, -torch.inf).softmax(dim=-1)",
+                "weights = scores.where(scores.new_ones(x.size(1), x.size(1)).tril() > 0, -torch.inf).softmax(dim=-1)",
             ),
         ),
         "The mask is (t, t): (1, 1) while one token is written, which hides nothing and so does no harm, but three at once, after four, need (3, 7).",
