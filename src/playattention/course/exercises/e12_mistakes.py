@@ -118,6 +118,12 @@ MISTAKES = (
         HEAD,
     ),
     Mistake(
+        "final norm not used",
+        ((LOGITS, "logits = self.head(x)"),),
+        "The last layer norm is made, and nothing goes through it. The head is to read the normed stream.",
+        HEAD,
+    ),
+    Mistake(
         "probabilities into the cross-entropy",
         ((LOSS, "loss = F.cross_entropy(logits.softmax(-1).flatten(0, 1), targets.flatten())"),),
         "F.cross_entropy takes the softmax itself. After two of them, probabilities are nearly even whatever the model says, and the loss can't fall far below ln V.",

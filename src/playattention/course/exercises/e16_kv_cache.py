@@ -147,9 +147,9 @@ def _in_parts(own: Solution, seed: int, *sizes: int) -> torch.Tensor:
 
 def _as_whole(own: Solution, seed: int) -> bool:
     """Tell whether parts give what the whole gives, with queries, keys and values that differ."""
-    module = scatter(own.CachedGPT(V, SEQ_SIZE, C, 3, 2), seed)
+    one, other = (scatter(own.CachedGPT(V, SEQ_SIZE, C, 3, 2), seed) for _ in range(2))
     idx = draw_ids(seed, V, 2, 6)
-    return torch.allclose(_parts(module, idx, 2, 3, 1), module(idx)[0])
+    return torch.allclose(_parts(one, idx, 2, 3, 1), other(idx)[0])
 
 
 def _shapes(own: Solution, seed: int) -> list[list[int]]:

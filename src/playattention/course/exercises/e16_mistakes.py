@@ -24,6 +24,12 @@ MISTAKES = (
         READ,
     ),
     Mistake(
+        "positions restart at 0, and so does the count",
+        ((START, "start = 0"),),
+        "The tokens in the cache are forgotten twice: each part of the text is told that it stands at the beginning, and only the new tokens are held against seq_size.",
+        READ,
+    ),
+    Mistake(
         "positions one too far",
         ((POSITIONS, "positions = torch.arange(start, end, device=idx.device) + bool(cache)"),),
         "The first new token gets the position after its own: with S tokens in the cache, it is S, since they are counted from 0.",
