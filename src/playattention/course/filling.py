@@ -14,6 +14,14 @@ from typing import Any, TypeVar
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
+
+MAKERS = {
+    *("arange", "empty", "eye", "full", "linspace", "ones", "rand", "randint", "randn", "tensor"),
+    *("as_tensor", "tril_indices", "triu_indices", "zeros"),
+}
+"""Functions of PyTorch that make a tensor from nothing, on the default device."""
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -40,6 +48,54 @@ def is_untouched(call: Callable[[torch.Tensor], Any], x: torch.Tensor) -> bool:
     given = x.clone()
     call(given)
     return torch.equal(given, x)
+
+
+def elsewhere(call: Callable[[torch.Tensor], Any], x: torch.Tensor) -> Any:
+    """Return what a call gives if x and the weights were on another device than new tensors.
+
+    Raises:
+        RuntimeError: Where a tensor that was made without a device meets one of theirs.
+    """
+    with _Elsewhere():
+        return call(x)
+
+
+class _Elsewhere(TorchFunctionMode):
+    """Keeps account of tensors that were made without a device, and does not let them meet others.
+
+    What PyTorch allows is allowed: single numbers, indices, copies, and `to` another device.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.strange: dict[int, torch.Tensor] = {}  # held, so that no id is used again
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Run an operation, and mark what it gives."""
+        options = kwargs or {}
+        result = func(*args, **options)
+        name = getattr(func, "__name__", "")
+        tensors = [one for one in tree_leaves((args, options)) if isinstance(one, torch.Tensor)]
+        large = [one for one in tensors if one.dim()]
+        strange = [one for one in large if id(one) in self.strange]
+        if name in MAKERS and options.get("device") is None:
+            return self._marked(result)
+        if name in {"to", "type_as"} and strange:
+            moved = len(large) > 1 or any(isinstance(one, torch.device | str) for one in args)
+            return result.clone() if moved or "device" in options else self._marked(result)
+        if name == "__getitem__":
+            return self._marked(result) if strange and large[0] is strange[0] else result
+        if strange and len(strange) < len(large) and name not in {"__setitem__", "copy_"}:
+            raise RuntimeError("one tensor is on the default device, another is not")
+        return self._marked(result) if strange else result
+
+    def _marked(self, result: Any) -> Any:
+        for one in tree_leaves(result):
+            if isinstance(one, torch.Tensor):
+                self.strange[id(one)] = one
+        return result
 
 
 def steady(call: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> torch.Tensor | str:
@@ -124,6 +180,16 @@ def fill_with(module: M, pattern: torch.Tensor) -> M:
             _set(weight, _matrix(weight, pattern, 0))
         elif not is_gain(weight):
             _set(weight, torch.zeros_like(weight))
+    return module.eval()
+
+
+def scatter(module: M, seed: int) -> M:
+    """Set every weight of a module to numbers of its own, for comparing the module with itself.
+
+    Which weight gets which depends on the order in which they were made. Sets it to eval.
+    """
+    for place, weight in enumerate(every_weight(module)):
+        _set(weight, draw(1000 * seed + place, *weight.shape) * 0.3)
     return module.eval()
 
 

@@ -3,7 +3,7 @@
 import torch
 
 from playattention.course.exercise import Exercise, Mistake, Probe, Solution
-from playattention.course.filling import draw, is_untouched, strided, tell_dependencies
+from playattention.course.filling import draw, elsewhere, is_untouched, strided, tell_dependencies
 
 
 def causal_softmax(scores: torch.Tensor) -> torch.Tensor:
@@ -44,13 +44,6 @@ def _in_training(own: Solution, seed: int) -> list[torch.Tensor | None]:
     (weights * draw(seed + 9, 2, 4, 4)).sum().backward()
     with torch.no_grad():
         return [weights, scores.grad, own.causal_softmax(scores.detach())]
-
-
-def _elsewhere(own: Solution, seed: int) -> torch.Tensor:
-    """Return the weights where new tensors are made on another device unless told otherwise."""
-    scores = draw(seed, 3, 3)
-    with torch.device("meta"):
-        return own.causal_softmax(scores)
 
 
 MASK = "torch.ones(Tq, Tk, dtype=torch.bool, device=scores.device).tril(Tk - Tq)"
@@ -115,7 +108,10 @@ all keys that come after the query, so that they get no weight at all; the other
             "it does not matter how the scores lie in memory",
             lambda own, seed: own.causal_softmax(strided(draw(seed, 2, 3, 4))),
         ),
-        Probe("the mask is made on the scores' device", _elsewhere),
+        Probe(
+            "the mask is made on the scores' device",
+            lambda own, seed: elsewhere(own.causal_softmax, draw(seed, 3, 3)),
+        ),
     ),
     hints=(
         "Row i of the weights must not change when a score to its right does.",

@@ -11,6 +11,7 @@ from playattention.course.filling import (
     count_weights,
     dependencies,
     draw,
+    elsewhere,
     fill,
     fill_with,
     is_untouched,
@@ -146,13 +147,6 @@ nn.Parameter, biases or none (GPT-2 has them), the names of everything inside. N
             lambda own, seed: own.merge(draw(seed, 2, 3, 5, 4)),
         ),
         Probe(
-            "it does not matter how the numbers lie in memory",
-            lambda own, seed: [
-                own.split(strided(draw(seed, 2, 3, 8)), 2),
-                own.merge(strided(draw(seed, 2, 3, 5, 4))),
-            ],
-        ),
-        Probe(
             "the module gives C channels for each token",
             lambda own, seed: list(_built(own, seed)(draw(seed, 2, 5, 12)).shape),
         ),
@@ -189,10 +183,18 @@ nn.Parameter, biases or none (GPT-2 has them), the names of everything inside. N
             "a token that is alone gets its own value, projected",
             lambda own, seed: _built(own, seed)(draw(seed, 1, 1, 12)),
         ),
+        Probe(
+            "it does not matter how the input lies in memory",
+            lambda own, seed: list(_built(own, seed)(strided(draw(seed, 2, 5, 12))).shape),
+        ),
         Probe("any number of tokens will do, one call after another", _after_another),
         Probe(
             "the input is left as it is",
             lambda own, seed: is_untouched(_built(own, seed), draw(seed, 2, 5, 12)),
+        ),
+        Probe(
+            "what it makes is made on the input's device",
+            lambda own, seed: elsewhere(_built(own, seed), draw(seed, 2, 5, 12)),
         ),
         Probe(
             "every number in the matrices gets a gradient",

@@ -225,6 +225,17 @@ MISTAKES = (
         MASK,
     ),
     Mistake(
+        "mask made on the default device",
+        (
+            (
+                SOFTMAX,
+                "weights = scaled.masked_fill(torch.ones(x.size(1), x.size(1)).triu(1) > 0, -torch.inf).softmax(dim=-1)",
+            ),
+        ),
+        "A tensor made without a device stands on the CPU; on a GPU this line fails. Make it where x is: device=x.device.",
+        MASK,
+    ),
+    Mistake(
         "heads looking at heads",
         (
             ("query @ key.transpose(2, 3)", "query.transpose(1, 2) @ key.permute(0, 2, 3, 1)"),

@@ -14,6 +14,7 @@ from playattention.course.filling import (
     count_weights,
     dependencies,
     draw_ids,
+    elsewhere,
     fill,
     fill_with,
     is_untouched,
@@ -108,8 +109,14 @@ def _first(own: Solution, seed: int) -> str:
 
 
 def _counts(own: Solution, _: int) -> dict[str, int]:
-    counts = count_weights(own.GPT(V, SEQ_SIZE, C, 3, 2))
-    return {key: counts[key] for key in ("in matrices", "in gains")}
+    module = own.GPT(V, SEQ_SIZE, C, 3, 2)
+    counts = count_weights(module)
+    head_bias = sum(V for weight in module.parameters() if weight.shape == (V,))
+    return {
+        "in matrices": counts["in matrices"],
+        "in gains": counts["in gains"],
+        "in a bias of the head": head_bias,
+    }
 
 
 def _in(own: Solution, seed: int, training: bool) -> list[list[int]]:
@@ -147,10 +154,10 @@ EXERCISE = Exercise(
     goal="""
 Token and position embeddings are added, the blocks work on them one after the other, a last layer
 norm, and the head gives a score for every token of the vocabulary. As in GPT-2, the head is tied: it
-is the embedding table once more, the very same parameter. With targets, there is the loss, too: they
+is the embedding table once more, the very same parameter, and has no bias. With targets, there is the loss, too: they
 are the next tokens already, so nothing is left to shift. The first loss is about ln V, so matrices
-begin small (standard deviation 0.02). Block(n_embd, n_head) is there. No dropout; biases and names
-are up to you.
+begin small (standard deviation 0.02). Block(n_embd, n_head) is there. No dropout; other biases and
+the names are up to you.
 """,
     follows="GPT-2",
     reference=(GPT,),
@@ -174,7 +181,7 @@ are up to you.
             lambda own, seed: [list(one.shape) for one in _both(own, seed)],
         ),
         Probe(
-            "an optimizer gets the two tables, 12 C^2 in each block, and C gains in each norm; the head is the table",
+            "an optimizer gets the two tables, 12 C^2 in each block, and C gains in each norm; the head is the table, without a bias",
             _counts,
         ),
         Probe(
@@ -207,6 +214,10 @@ are up to you.
         Probe(
             "the ids are left as they are",
             lambda own, seed: is_untouched(_built(own, seed), draw_ids(seed, V, 2, 5)),
+        ),
+        Probe(
+            "the positions are made on the ids' device",
+            lambda own, seed: elsewhere(_built(own, seed), draw_ids(seed, V, 2, 5))[0],
         ),
         Probe("every number in the matrices gets a gradient", _unmoved),
     ),

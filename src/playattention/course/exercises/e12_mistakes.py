@@ -71,8 +71,8 @@ class GPT(nn.Module):
 
     def forward(self, idx, targets=None):
         size = idx.shape[1]
-        x = self.tokens(idx) + self.places.weight[torch.arange(size)]
-        mask = nn.Transformer.generate_square_subsequent_mask(size)
+        x = self.tokens(idx) + self.places.weight[torch.arange(size, device=idx.device)]
+        mask = nn.Transformer.generate_square_subsequent_mask(size, device=x.device)
         logits = self.lm_head(self.decoder(x, mask=mask, is_causal=True))
         if targets is None:
             return logits, None
@@ -115,6 +115,12 @@ MISTAKES = (
         "no final norm",
         ((NORM, "pass"), (LOGITS, "logits = self.head(x)")),
         "The head reads the stream as the last block leaves it, whose size grows with every block. A last layer norm stands before the head.",
+        HEAD,
+    ),
+    Mistake(
+        "final norm not used",
+        ((LOGITS, "logits = self.head(x)"),),
+        "The last layer norm is made, and nothing goes through it. The head is to read the normed stream.",
         HEAD,
     ),
     Mistake(
@@ -216,6 +222,18 @@ MISTAKES = (
         ((BOTH, "return logits, loss.item()"),),
         "item() makes a plain number of the loss, from which no gradient can flow. Return the tensor.",
         LOSSES,
+    ),
+    Mistake(
+        "head with a bias",
+        (("nn.Linear(n_embd, vocab_size, bias=False)", "nn.Linear(n_embd, vocab_size)"),),
+        "The head adds a number of its own to each token's score. GPT and GPT-2 have none there: bias=False.",
+        HEAD,
+    ),
+    Mistake(
+        "positions made on the default device",
+        ((", device=idx.device", ""),),
+        "A tensor made without a device stands on the CPU; on a GPU this line fails. Make it where the ids are: device=idx.device.",
+        POSITIONS,
     ),
     Mistake(
         "view of a slice",

@@ -49,7 +49,7 @@ class CachedGPT(nn.Module):
     def forward(self, idx, cache=None):
         cache = cache or Cache()
         B, T = idx.shape
-        places = cache.length + torch.arange(T)
+        places = cache.length + torch.arange(T, device=idx.device)
         if places[-1] >= self.size:
             raise ValueError("too many tokens")
         x = self.wte(idx) + self.wpe(places)
@@ -58,7 +58,7 @@ class CachedGPT(nn.Module):
             q = layer.q(normed).view(B, T, layer.heads, -1).transpose(1, 2)
             new = layer.kv(normed).view(B, T, 2, layer.heads, -1).permute(2, 0, 3, 1, 4)
             k, v = cache.put(n, new, self.size)
-            seen = torch.arange(k.size(2)) <= places[:, None]
+            seen = torch.arange(k.size(2), device=idx.device) <= places[:, None]
             mixed = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=seen)
             x = x + layer.o(mixed.transpose(1, 2).reshape(B, T, -1))
             x = x + layer.ff(layer.ln2(x))

@@ -13,9 +13,11 @@ from playattention.course.filling import (
     count_unmoved,
     count_weights,
     draw_ids,
+    elsewhere,
     every_weight,
     fill,
     is_untouched,
+    scatter,
 )
 
 
@@ -133,7 +135,7 @@ def _built(own: Solution, seed: int, n_layer: int = 2) -> nn.Module:
 def _parts(module: nn.Module, idx: torch.Tensor, *sizes: int) -> torch.Tensor:
     """Return the logits of a text that is given in parts of some sizes."""
     logits, cache = [], None
-    for part in idx.split(sizes, dim=1):
+    for part in torch.split(idx, list(sizes), dim=1):
         new, cache = module(part, cache)
         logits.append(new)
     return torch.cat(logits, dim=1)
@@ -141,6 +143,13 @@ def _parts(module: nn.Module, idx: torch.Tensor, *sizes: int) -> torch.Tensor:
 
 def _in_parts(own: Solution, seed: int, *sizes: int) -> torch.Tensor:
     return _parts(_built(own, seed), draw_ids(seed, V, 2, sum(sizes)), *sizes)
+
+
+def _as_whole(own: Solution, seed: int) -> bool:
+    """Tell whether parts give what the whole gives, with queries, keys and values that differ."""
+    one, other = (scatter(own.CachedGPT(V, SEQ_SIZE, C, 3, 2), seed) for _ in range(2))
+    idx = draw_ids(seed, V, 2, 6)
+    return torch.allclose(_parts(one, idx, 2, 3, 1), other(idx)[0])
 
 
 def _shapes(own: Solution, seed: int) -> list[list[int]]:
@@ -244,6 +253,7 @@ are up to you. No dropout.
             "seq_size tokens, one by one, are as all at once",
             lambda own, seed: _in_parts(own, seed, *[1] * SEQ_SIZE),
         ),
+        Probe("2 + 3 + 1 tokens are as 6, whatever the weights", _as_whole),
         Probe("a second prompt knows nothing of the first", _two_prompts),
         Probe("two texts, given in turns, do not mix: each has its cache", _in_turns),
         Probe("the old tokens are not computed again", _kept),
@@ -265,6 +275,10 @@ are up to you. No dropout.
         Probe(
             "the ids are left as they are",
             lambda own, seed: is_untouched(_built(own, seed), draw_ids(seed, V, 2, 5)),
+        ),
+        Probe(
+            "what it makes is made on the ids' device",
+            lambda own, seed: elsewhere(_built(own, seed), draw_ids(seed, V, 2, 5))[0],
         ),
         Probe("every number in the matrices gets a gradient", _unmoved),
     ),

@@ -24,9 +24,27 @@ MISTAKES = (
         READ,
     ),
     Mistake(
+        "positions restart at 0, and so does the count",
+        ((START, "start = 0"),),
+        "The tokens in the cache are forgotten twice: each part of the text is told that it stands at the beginning, and only the new tokens are held against seq_size.",
+        READ,
+    ),
+    Mistake(
         "positions one too far",
         ((POSITIONS, "positions = torch.arange(start, end, device=idx.device) + bool(cache)"),),
         "The first new token gets the position after its own: with S tokens in the cache, it is S, since they are counted from 0.",
+        READ,
+    ),
+    Mistake(
+        "values kept as keys",
+        ((RETURN, "return self.projection(merge(weights @ value)), (value, value)"),),
+        "What is kept under the keys are the values. Old keys are needed to compare new queries with.",
+        READ,
+    ),
+    Mistake(
+        "positions made on the default device",
+        ((", device=idx.device", ""),),
+        "A tensor made without a device stands on the CPU; on a GPU this line fails. Make it where the ids are: device=idx.device.",
         READ,
     ),
     Mistake(
@@ -45,7 +63,7 @@ MISTAKES = (
         (
             (
                 SOFTMAX,
-                "weights = scores.where(torch.ones(x.size(1), x.size(1)).tril() > 0, -torch.inf).softmax(dim=-1)",
+                "weights = scores.where(scores.new_ones(x.size(1), x.size(1)).tril() > 0, -torch.inf).softmax(dim=-1)",
             ),
         ),
         "The mask is (t, t): (1, 1) while one token is written, which hides nothing and so does no harm, but three at once, after four, need (3, 7).",
