@@ -144,7 +144,7 @@ class Check:
             return
         self._tell(solution, verdict, at_load)
         if time.monotonic() - began < SECONDS_TO_LOOK_FOR_CAUSE:
-            mistake = diagnose(self._exercise, solution)
+            mistake = diagnose(self._exercise, solution, verdict.probe)
             if mistake is not None:
                 self._tell(solution, replace(verdict, mistake=mistake), at_load)
 

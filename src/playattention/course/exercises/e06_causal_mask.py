@@ -3,6 +3,7 @@
 import torch
 
 from playattention.course.exercise import Exercise, Mistake, Probe, Solution
+from playattention.course.filling import draw, elsewhere, is_untouched, strided, tell_dependencies
 
 
 def causal_softmax(scores: torch.Tensor) -> torch.Tensor:
@@ -23,24 +24,26 @@ def causal_softmax(scores: torch.Tensor) -> torch.Tensor:
     return masked.softmax(dim=-1)
 
 
-def _scores(seed: int, *shape: int) -> torch.Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+def _looked_at(own: Solution, seed: int) -> list[list[int]]:
+    """Return for each query the keys that have a share in it."""
+    weights = own.causal_softmax(draw(seed, 5, 5))
+    return [row.nonzero().flatten().tolist() for row in weights]
 
 
-def _depends(own: Solution, seed: int) -> list[list[int]]:
-    """Return for each query the keys whose score changes its weights."""
-    scores = _scores(seed, 5, 5).requires_grad_()
+def _blind(own: Solution, seed: int) -> bool:
+    """Tell whether the weights stay while the scores of the tokens to come change."""
+    scores, others = draw(seed, 2, 5, 5), draw(seed + 9, 2, 5, 5)
+    changed = scores.tril() + others.triu(1)
+    return torch.allclose(own.causal_softmax(changed), own.causal_softmax(scores))
+
+
+def _in_training(own: Solution, seed: int) -> list[torch.Tensor | None]:
+    """Return the weights and the scores' gradients as training, and the weights as evaluation."""
+    scores = draw(seed, 2, 4, 4).requires_grad_()
     weights = own.causal_softmax(scores)
-    mixed = weights @ _scores(seed + 9, 5)
-    rows = [torch.autograd.grad(one, scores, retain_graph=True)[0].abs().sum(0) for one in mixed]
-    return [row.nonzero().flatten().tolist() for row in rows]
-
-
-def _elsewhere(own: Solution, seed: int) -> torch.Tensor:
-    """Return the weights where new tensors are made on another device unless told otherwise."""
-    scores = _scores(seed, 3, 3)
-    with torch.device("meta"):
-        return own.causal_softmax(scores)
+    (weights * draw(seed + 9, 2, 4, 4)).sum().backward()
+    with torch.no_grad():
+        return [weights, scores.grad, own.causal_softmax(scores.detach())]
 
 
 MASK = "torch.ones(Tq, Tk, dtype=torch.bool, device=scores.device).tril(Tk - Tq)"
@@ -60,26 +63,55 @@ all keys that come after the query, so that they get no weight at all; the other
     probes=(
         Probe(
             "weights have the shape of the scores",
-            lambda own, seed: list(own.causal_softmax(_scores(seed, 2, 3, 4, 4)).shape),
+            lambda own, seed: list(own.causal_softmax(draw(seed, 2, 3, 4, 4)).shape),
         ),
         Probe(
             "the weights of each query sum to 1",
-            lambda own, seed: own.causal_softmax(_scores(seed, 2, 4, 4)).sum(-1),
+            lambda own, seed: own.causal_softmax(draw(seed, 2, 4, 4)).sum(-1),
         ),
-        Probe("a query's weights depend on the keys up to its own, and on no other", _depends),
+        Probe(
+            "a query looks at the keys up to its own, and at no other",
+            _looked_at,
+            evidence=tell_dependencies,
+        ),
+        Probe("a score to the right of the diagonal changes nothing", _blind),
         Probe(
             "the weights are right for as many queries as keys",
-            lambda own, seed: own.causal_softmax(_scores(seed, 2, 3, 5, 5)),
+            lambda own, seed: own.causal_softmax(draw(seed, 2, 3, 5, 5)),
         ),
         Probe(
             "the last 2 of 5 tokens look at all before them",
-            lambda own, seed: own.causal_softmax(_scores(seed, 3, 2, 5)),
+            lambda own, seed: own.causal_softmax(draw(seed, 3, 2, 5)),
         ),
         Probe(
             "very large scores do not get through the mask",
-            lambda own, seed: own.causal_softmax(_scores(seed, 4, 4) * 1e5),
+            lambda own, seed: own.causal_softmax(draw(seed, 4, 4) * 1e5),
         ),
-        Probe("the mask is made on the scores' device", _elsewhere),
+        Probe(
+            "a token that is alone looks at itself",
+            lambda own, seed: own.causal_softmax(draw(seed, 1, 1, 1)),
+        ),
+        Probe(
+            "a token that is written last looks at all before it",
+            lambda own, seed: own.causal_softmax(draw(seed, 3, 1, 4)),
+        ),
+        Probe(
+            "very negative scores are shared out like others",
+            lambda own, seed: own.causal_softmax(draw(seed, 2, 4, 4) - 3e4),
+        ),
+        Probe("it is the same in training as in evaluation, and gradients flow", _in_training),
+        Probe(
+            "the scores are left as they are",
+            lambda own, seed: is_untouched(own.causal_softmax, draw(seed, 2, 4, 4)),
+        ),
+        Probe(
+            "it does not matter how the scores lie in memory",
+            lambda own, seed: own.causal_softmax(strided(draw(seed, 2, 3, 4))),
+        ),
+        Probe(
+            "the mask is made on the scores' device",
+            lambda own, seed: elsewhere(own.causal_softmax, draw(seed, 3, 3)),
+        ),
     ),
     hints=(
         "Row i of the weights must not change when a score to its right does.",
@@ -153,6 +185,29 @@ def causal_softmax(scores):
             ((FILL, "masked = scores.masked_fill(~may_look, -1e4)"),),
             "Scores below -10,000 lose against the fill: where the true scores are very negative, the keys to come win. Use minus infinity.",
             READ,
+        ),
+        Mistake(
+            "masked on one path only",
+            (
+                (
+                    FILL,
+                    'masked = scores if scores.requires_grad else scores.masked_fill(~may_look, float("-inf"))',
+                ),
+            ),
+            "The mask is left out where gradients are taken, so the model is trained on the answers. Whatever else a path does, all of them need the mask.",
+            READ,
+        ),
+        Mistake(
+            "scores changed in place",
+            ((FILL, 'masked = scores.masked_fill_(~may_look, float("-inf"))'),),
+            "masked_fill_ writes into the scores that were handed in, which whoever made them may still need. masked_fill, without the underscore, gives new ones.",
+            READ,
+        ),
+        Mistake(
+            "softmax over the queries",
+            ((SOFTMAX, "return masked.softmax(dim=-2)"),),
+            "The columns sum to 1 instead of the rows. Each query shares out its attention over the keys, the last axis.",
+            "docs/05-attention.md#softmax",
         ),
         Mistake(
             "aligned at the top left",

@@ -1,0 +1,219 @@
+"""What is looked at in exercise 15: which tokens come how often, and what the model is shown."""
+
+import torch
+from torch import nn
+
+from playattention.course.exercise import Probe, Solution
+
+DRAWS = 2000
+"""A frequency of 0.4 has a standard error of 0.011 with as many."""
+
+WIDE = 0.15
+"""Frequencies may lie apart by this share of the largest: more than five standard errors."""
+
+SHARES = (0.08, 0.42, 0.05, 0.27, 0.18)
+"""Probabilities of five tokens, in no order."""
+
+LESS_OFTEN = (0.05, 0.1, 0.4, 0.05, 0.4)
+
+
+def _generator(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def _frequencies(own: Solution, seed: int, *settings: float | None) -> torch.Tensor:
+    """Return how often each of the five tokens is drawn."""
+    logits = torch.tensor(SHARES).log() + 3  # a softmax does not feel what is added to all
+    drawn = own.next_token(logits.repeat(DRAWS, 1), *settings, generator=_generator(seed))
+    return torch.bincount(drawn.flatten(), minlength=5) / DRAWS
+
+
+def _each_row(own: Solution, seed: int) -> torch.Tensor:
+    """Return how often each token is drawn for either of two kinds of rows, which alternate."""
+    logits = torch.tensor([SHARES, SHARES[::-1]]).log().repeat(DRAWS // 2, 1)
+    drawn = own.next_token(logits, 1.0, 4, 0.9, generator=_generator(seed)).view(-1, 2)
+    counts = [torch.bincount(column, minlength=5) for column in drawn.T]
+    return torch.stack(counts) / len(drawn)
+
+
+def _certain(seed: int, rows: int = 3, vocab_size: int = 7) -> torch.Tensor:
+    """Return logits (rows, vocab_size) of which one is so large that it is drawn for sure."""
+    tokens = torch.randint(vocab_size, (rows,), generator=_generator(seed))
+    return 60.0 * nn.functional.one_hot(tokens, vocab_size) - 30
+
+
+def _same_seed(own: Solution, seed: int) -> list[bool]:
+    """Return whether one seed gives the same tokens twice, and whether another seed does."""
+    logits = torch.zeros(200, 5)
+    one, same, other = (
+        own.next_token(logits, 1.0, 4, 0.9, _generator(number)) for number in (seed, seed, seed + 1)
+    )
+    return [torch.equal(one, same), torch.equal(one, other)]
+
+
+def _left_alone(own: Solution, seed: int) -> torch.Tensor:
+    logits = _certain(seed) / 10
+    for settings in ((1.0, 2, 0.5), (0.5, 2, 0.5), (3.0, None, None), (0.0, 2, 0.5)):
+        own.next_token(logits, *settings, generator=_generator(seed))
+    return logits
+
+
+class Scripted(nn.Module):
+    """Says what comes next by a rule over all that it sees, and notes how it was asked.
+
+    The next token is 1 more than twice the last, the first and the number of those seen together,
+    modulo 11. In training mode it says something else.
+
+    Args:
+        sure: How far the logit of the right token is above the others; a second one has half.
+        seq_size: The most tokens that it takes.
+    """
+
+    def __init__(self, sure: float = 60.0, seq_size: int = 4) -> None:
+        super().__init__()
+        self.inner = nn.Dropout(0.5)
+        self.sure = sure
+        self.seq_size = seq_size
+        self.asked: list[list[bool]] = []
+
+    def forward(self, idx: torch.Tensor) -> tuple[torch.Tensor, None]:
+        """Return logits (B, T, 11) for token ids (B, T), and no loss."""
+        T = idx.shape[1]
+        if self.seq_size < T:
+            raise ValueError(f"{T} tokens: the model takes {self.seq_size} at most")
+        self.asked.append([self.training, self.inner.training, torch.is_grad_enabled()])
+        length = torch.arange(T) + 1
+        right = (2 * idx + idx[:, :1] + length + 1 + 5 * self.training) % 11
+        second = (right + 3) % 11
+        choices = nn.functional.one_hot(right, 11) + 0.5 * nn.functional.one_hot(second, 11)
+        return choices * self.sure, None
+
+
+def _written(own: Solution, seed: int, *size: int) -> torch.Tensor:
+    """Return what is written behind a prompt of this size (B, T) by a model that is sure."""
+    idx = torch.randint(11, size, generator=_generator(seed))
+    return own.generate(Scripted().eval(), idx, 6, 4)
+
+
+def _in_training(own: Solution, seed: int) -> torch.Tensor:
+    model = Scripted().train()
+    return own.generate(model, torch.tensor([[seed], [5]]), 3, 4)
+
+
+def _asked(own: Solution, seed: int, column: slice) -> list[list[bool]]:
+    """Return how the model was asked each time, begun in training mode."""
+    model = Scripted().train()
+    own.generate(model, torch.tensor([[seed], [5]]), 3, 4)
+    return [one[column] for one in model.asked]
+
+
+def _modes_after(own: Solution, seed: int) -> list[bool]:
+    """Return the modes afterwards of models that were in training and in evaluation mode."""
+    modes = []
+    for training in (True, False):
+        model = Scripted().train(training)
+        own.generate(model, torch.tensor([[seed]]), 1, 4)
+        modes += [model.training, model.inner.training, torch.is_grad_enabled()]
+    return modes
+
+
+def _second_chosen(own: Solution, seed: int, **settings: float) -> torch.Tensor:
+    """Return how often the first new token is each of the 11, for a model that is not sure."""
+    idx = torch.zeros(DRAWS, 1, dtype=torch.long)
+    drawn = own.generate(Scripted(3.0).eval(), idx, 1, 4, **settings, generator=_generator(seed))
+    return torch.bincount(drawn[:, 1], minlength=11) / DRAWS
+
+
+def _same_text(own: Solution, seed: int) -> list[bool]:
+    """Return whether one seed gives the same text twice, and whether another seed does."""
+    idx = torch.zeros(9, 2, dtype=torch.long)
+    one, same, other = (
+        own.generate(Scripted(1.0).eval(), idx, 9, 4, generator=_generator(number))
+        for number in (seed, seed, seed + 1)
+    )
+    return [torch.equal(one, same), torch.equal(one, other)]
+
+
+def _prompt_after(own: Solution, seed: int) -> torch.Tensor:
+    idx = torch.randint(11, (2, 3), generator=_generator(seed))
+    own.generate(Scripted().eval(), idx, 3, 4)
+    return idx
+
+
+def _drawn(says: str, *settings: float | None) -> Probe:
+    return Probe(says, lambda own, seed: _frequencies(own, seed, *settings), WIDE)
+
+
+PROBES = (
+    Probe(
+        "next_token gives one id a row: (B, 1)",
+        lambda own, seed: list(own.next_token(_certain(seed)).shape),
+    ),
+    Probe(
+        "a token whose logit is far above all others is drawn",
+        lambda own, seed: own.next_token(_certain(seed)),
+    ),
+    _drawn("each token is drawn as often as the softmax of the logits says"),
+    _drawn("a temperature of 2 makes the choice more even", 2.0),
+    _drawn("a temperature of 0.5 makes the choice surer", 0.5),
+    Probe(
+        "a temperature of 0 takes the likeliest token",
+        lambda own, seed: own.next_token(_certain(seed, 4, 6) / 30, 0.0, 3, 0.5),
+    ),
+    _drawn("top_k = 2 leaves the two likeliest tokens", 1.0, 2),
+    _drawn("top_k = 4, also at a temperature of 2", 2.0, 4),
+    _drawn("top_k above V leaves all tokens", 1.0, 9),
+    _drawn("top_p = 0.6 leaves the fewest tokens that reach 0.6: 0.42 and 0.27", 1.0, None, 0.6),
+    _drawn("top_p = 0.3 leaves the likeliest token", 1.0, None, 0.3),
+    _drawn("top_p looks at the tempered probabilities: warmer", 3.0, None, 0.6),
+    _drawn("top_p looks at the tempered probabilities: cooler", 0.4, None, 0.75),
+    _drawn("top_p = 1 leaves all tokens", 1.0, None, 1.0),
+    _drawn("of top_k = 2 and top_p = 0.8, both are kept to", 1.0, 2, 0.8),
+    _drawn("of top_k = 3 and top_p = 0.45, both are kept to", 1.0, 3, 0.45),
+    Probe("each row is drawn from its own logits", _each_row, WIDE),
+    Probe("the generator decides what is drawn", _same_seed),
+    Probe("the logits stay as they were", _left_alone),
+    Probe(
+        "generate returns the prompt with max_new_tokens more: (B, T + 6)",
+        lambda own, seed: list(_written(own, seed, 3, 2).shape),
+    ),
+    Probe(
+        "each token follows from those before it",
+        lambda own, seed: own.generate(Scripted().eval(), torch.tensor([[seed, 3]]), 2, 4),
+    ),
+    Probe(
+        "each row is written on its own",
+        lambda own, seed: own.generate(Scripted().eval(), torch.tensor([[seed], [3], [5]]), 3, 4),
+    ),
+    Probe(
+        "the model sees its last seq_size tokens, and the text keeps all",
+        lambda own, seed: [_written(own, seed, 2, T) for T in (3, 4, 9)],
+    ),
+    Probe("dropout is off while it writes", _in_training),
+    Probe(
+        "the model is in evaluation mode each time", lambda own, seed: _asked(own, seed, slice(2))
+    ),
+    Probe("no gradients are kept", lambda own, seed: _asked(own, seed, slice(2, 3))),
+    Probe("afterwards the model is in the mode in which it was", _modes_after),
+    Probe(
+        "generate passes the temperature on",
+        lambda own, seed: _second_chosen(own, seed, temperature=2.0),
+        WIDE,
+    ),
+    Probe(
+        "generate passes top_k on",
+        lambda own, seed: _second_chosen(own, seed, top_k=2),
+        WIDE,
+    ),
+    Probe(
+        "generate passes top_p on",
+        lambda own, seed: _second_chosen(own, seed, top_p=0.5),
+        WIDE,
+    ),
+    Probe("the generator decides what is written", _same_text),
+    Probe("the prompt stays as it was", _prompt_after),
+    Probe(
+        "no new tokens: the prompt",
+        lambda own, seed: own.generate(Scripted().eval(), torch.tensor([[seed, 3]]), 0, 4),
+    ),
+)
