@@ -153,6 +153,26 @@ def matrix(rows: Sequence[Sequence[float]], names: str = "", digits: int = 2) ->
     )
 
 
+def products(one: Sequence[float], other: Sequence[float], names: str, shown: int = 4) -> None:
+    """Print a sum of products: the first of them, the rest together, and the sum.
+
+    Args:
+        one: Numbers.
+        other: As many.
+        names: What each is, in two words.
+        shown: Products that are spelled out.
+    """
+    terms = [left * right for left, right in zip(one, other, strict=True)]
+    head = f"{'':>9}" + "".join(f"{name:>10}" for name in (*names.split(), "product"))
+    rows = zip(one[:shown], other, terms, strict=False)
+    lines = [
+        f"{f'place {place}':>9}{left:10.3f}{right:10.3f}{term:10.3f}"
+        for place, (left, right, term) in enumerate(rows)
+    ]
+    rest = f"{f'places {shown} to {len(terms) - 1}, together':>29}{sum(terms[shown:]):10.3f}"
+    text(head, *lines, rest, f"{'sum':>29}{sum(terms):10.3f}")
+
+
 def visible(token: str) -> str:
     """Return how a token is shown, blanks and line ends included."""
     return token.replace(" ", "␣").replace("\n", "↵")

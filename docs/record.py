@@ -19,7 +19,17 @@ from recording.opened import Opened, plain
 
 HERE = Path(__file__).parent
 RECORD = HERE / "record.json"
-SECTIONS = ("run", "embedding")
+SECTIONS = (
+    "run",
+    "data",
+    "batches",
+    "embedding",
+    "attention",
+    "heads",
+    "feed_forward",
+    "block",
+    "head",
+)
 """Files of recording/, each with `record(opened) -> dict`."""
 
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from playattention import load_run, xray
 from playattention.data import Splits
-from playattention.models.model_gpt import GPTModel
+from playattention.models.model_gpt import AttentionHead, GPTModel, TransformerBlock
 from playattention.training.run import load_splits
 from playattention.xray import Trace
 
@@ -35,6 +35,18 @@ class Opened:
     def __init__(self, name: str) -> None:
         self.run = load_run(name)
         self.model, self.untrained = _gpt(self.run.model), _gpt(load_run(name, step=0).model)
+
+    def block(self, layer: int) -> TransformerBlock:
+        """Return a block of the trained model."""
+        block = self.model.blocks[layer]
+        assert isinstance(block, TransformerBlock)
+        return block
+
+    def head(self, layer: int, head: int) -> AttentionHead:
+        """Return an attention head of the trained model."""
+        found = self.block(layer).attention.heads[head]
+        assert isinstance(found, AttentionHead)
+        return found
 
     @cached_property
     def splits(self) -> Splits:
