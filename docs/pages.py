@@ -20,11 +20,30 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Sequence
+from math import exp, log, sqrt
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from cogapp import Cog
+
+__all__ = [
+    "added",
+    "exercise",
+    "exp",
+    "log",
+    "matrix",
+    "playground",
+    "products",
+    "r",
+    "results",
+    "source",
+    "sqrt",
+    "table",
+    "text",
+    "visible",
+]
+"""What the pages may use."""
 
 HERE = Path(__file__).parent
 PACKAGE = HERE.parent / "src/playattention"
@@ -133,15 +152,15 @@ def text(*lines: str) -> None:
     print("```")
 
 
-def matrix(rows: Sequence[Sequence[float]], names: str = "", digits: int = 2) -> None:
+def matrix(rows: Sequence[Sequence[float | None]], names: str = "", digits: int = 2) -> None:
     """Print numbers in columns, as a block of plain text.
 
     Args:
-        rows: The numbers.
+        rows: The numbers; None: minus infinity.
         names: A token for each row, and for each column of a square matrix.
         digits: After the point.
     """
-    cells = [[f"{number:.{digits}f}" for number in row] for row in rows]
+    cells = [["-∞" if one is None else f"{one:.{digits}f}" for one in row] for row in rows]
     shown = [visible(token) for token in names]
     if shown and len(rows[0]) == len(shown):
         cells = [shown, *cells]
