@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from playattention import cli
+from playattention import cli, course
 from playattention.commands import COMMANDS
 from playattention.config import GPT2Config
 from playattention.models import pretrained
@@ -86,6 +86,7 @@ def test_links_to_the_playground_select_what_its_page_knows(page: Page):
 @each_page
 def test_a_page_has_its_exercises_with_their_commands(page: Page):
     for name in EXERCISES[page.name].split():
+        assert name in course.EXERCISES
         assert f"playattention learn start {name}" in page.commands
 
 
