@@ -26,6 +26,7 @@ from typing import Any
 from urllib.parse import quote
 
 from cogapp import Cog
+from cogapp.cogapp import CogCheckFailed
 
 __all__ = [
     "added",
@@ -253,11 +254,15 @@ def fill(page: Path, check: bool) -> bool:
         "-n",
         "utf-8",
     ]
-    wrong = Cog().callable_main([*words, "--check" if check else "-r", str(page)])
+    try:
+        Cog().callable_main([*words, "--check" if check else "-r", str(page)])
+        wrong = False
+    except CogCheckFailed:
+        wrong = True
     after = filled(page.read_text(encoding="utf-8"))
     if not check:
         page.write_text(after, encoding="utf-8")
-    return bool(wrong) or before != after
+    return wrong or before != after
 
 
 def main() -> int:

@@ -105,10 +105,41 @@ def test_numbers_in_the_arithmetic_of_a_page_are_filled_in_not_typed(page: Page)
     assert "```text" not in inside
 
 
+BLOCK = "<!-- [[[cog text('4') ]]] -->\n```text\n{}\n```\n<!-- [[[end]]] -->\n"
+
+
+def filled(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run pages.py as `make docs` does."""
+    line = [sys.executable, str(DOCS / "pages.py"), *map(str, words)]
+    return subprocess.run(line, capture_output=True, text=True, check=False)
+
+
 def test_all_pages_are_filled_in_as_they_stand():
-    line = [sys.executable, str(DOCS / "pages.py"), "--check"]
-    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    done = filled("--check")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("**4<!--=2 * 2-->**", "**5<!--=2 * 2-->**"),
+        (BLOCK.format(4), BLOCK.format(5)),
+    ],
+)
+def test_a_page_that_has_drifted_is_told_and_filled_in_again(
+    tmp_path: Path, right: str, wrong: str
+):
+    page = tmp_path / "page.md"
+    page.write_text(right)
+    assert filled("--check", page).returncode == 0
+    page.write_text(wrong)
+    told = filled("--check", page)
+    assert told.returncode == 1
+    assert "page.md" in told.stdout
+    assert "Traceback" not in told.stderr
+    assert page.read_text() == wrong
+    assert filled(page).returncode == 0
+    assert page.read_text() == right
 
 
 def slug(heading: str) -> str:
