@@ -3,6 +3,7 @@
 #   make run     set up, train GPT on the built-in plays, show what it writes (minutes, no internet)
 #   make test    set up, check style and types, run the tests
 #   make lint    style and types alone
+#   make docs    the text of docs/ as a site in site/, every link checked
 #   make bench   the benchmarks; results go to benchmarks/results/
 #
 # On Linux without a GPU, TORCH_INDEX=https://download.pytorch.org/whl/cpu saves gigabytes:
@@ -18,7 +19,7 @@ endif
 INDEX  := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(INDEX)
 
-.PHONY: run test lint bench clean
+.PHONY: run test lint docs bench clean
 
 run: $(VENV)/run.done
 	$(BIN)/playattention train gpt --dataset playhouse \
@@ -32,6 +33,11 @@ lint: $(VENV)/dev.done
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(VENV)/docs.done
+	$(BIN)/python docs/pages.py --check
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs site
+	@echo "site/index.html"
 
 bench: $(VENV)/dev.done
 	$(BIN)/python benchmarks/training.py
@@ -50,5 +56,9 @@ $(VENV)/dev.done: $(VENV)/run.done
 	$(PIP) --editable '.[dev]'
 	@touch $@
 
+$(VENV)/docs.done: $(VENV)/run.done
+	$(PIP) --editable '.[docs]'
+	@touch $@
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) site build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""What docs/record.py records, a file for each section."""
