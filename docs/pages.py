@@ -17,6 +17,7 @@ Knows no page.
 import argparse
 import ast
 import json
+import math  # noqa: F401  # for the pages
 import re
 import sys
 from collections.abc import Iterable, Sequence
@@ -25,6 +26,8 @@ from typing import Any
 from urllib.parse import quote
 
 from cogapp import Cog
+
+import facts  # noqa: F401  # for the pages
 
 HERE = Path(__file__).parent
 PACKAGE = HERE.parent / "src/playattention"
