@@ -17,17 +17,36 @@ Knows no page.
 import argparse
 import ast
 import json
-import math  # noqa: F401  # for the pages
 import re
 import sys
 from collections.abc import Iterable, Sequence
+from math import exp, log, sqrt
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from cogapp import Cog
 
-import facts  # noqa: F401  # for the pages
+import facts
+
+__all__ = [
+    "added",
+    "exercise",
+    "exp",
+    "facts",
+    "log",
+    "matrix",
+    "playground",
+    "products",
+    "r",
+    "results",
+    "source",
+    "sqrt",
+    "table",
+    "text",
+    "visible",
+]
+"""What the pages may use."""
 
 HERE = Path(__file__).parent
 PACKAGE = HERE.parent / "src/playattention"
@@ -136,15 +155,15 @@ def text(*lines: str) -> None:
     print("```")
 
 
-def matrix(rows: Sequence[Sequence[float]], names: str = "", digits: int = 2) -> None:
+def matrix(rows: Sequence[Sequence[float | None]], names: str = "", digits: int = 2) -> None:
     """Print numbers in columns, as a block of plain text.
 
     Args:
-        rows: The numbers.
+        rows: The numbers; None: minus infinity.
         names: A token for each row, and for each column of a square matrix.
         digits: After the point.
     """
-    cells = [[f"{number:.{digits}f}" for number in row] for row in rows]
+    cells = [["-∞" if one is None else f"{one:.{digits}f}" for one in row] for row in rows]
     shown = [visible(token) for token in names]
     if shown and len(rows[0]) == len(shown):
         cells = [shown, *cells]
