@@ -102,10 +102,26 @@ def typed_blocks(text: str) -> list[str]:
 
 def readme_sample(title: str) -> list[str]:
     """Return the lines of a sample text of the README, by the words in bold above it."""
+    (text,) = _in_readme(rf"\*\*{re.escape(title)}\.\*\* .*?```text\n(.*?)```")
+    return text.splitlines()
+
+
+def readme_losses() -> tuple[str, ...]:
+    """Return the mean loss of GPT's recipe over characters, and that of each of its seeds."""
+    return _in_readme(r"loss of \*\*([\d.]+)\*\*.*?: ([\d.]+), ([\d.]+), ([\d.]+);")
+
+
+def readme_token_loss() -> str:
+    """Return the loss of the README's model over GPT-2's tokens."""
+    return _in_readme(r"validation loss ([\d.]+) nats per token")[0]
+
+
+def _in_readme(pattern: str) -> tuple[str, ...]:
+    """Return the groups of a pattern's first place in the README."""
     readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-    found = re.search(rf"\*\*{re.escape(title)}\.\*\* .*?```text\n(.*?)```", readme, re.DOTALL)
-    assert found, title
-    return found[1].splitlines()
+    found = re.search(pattern, readme, re.DOTALL)
+    assert found, pattern
+    return found.groups()
 
 
 def shared_memory() -> list[list[object]]:
