@@ -34,6 +34,7 @@ __all__ = [
     "exercise",
     "exp",
     "facts",
+    "link",
     "log",
     "matrix",
     "playground",
@@ -207,8 +208,8 @@ def added(numbers: Iterable[float], digits: int = 3) -> str:
     return " ".join([first, *terms[1:]])
 
 
-def playground(what: str, **state: object) -> None:
-    """Print the command that opens the playground, and a link to a place in it.
+def link(what: str, **state: object) -> str:
+    """Return a link to a place in the playground.
 
     Args:
         what: What the reader will see there: the text of the link.
@@ -216,8 +217,13 @@ def playground(what: str, **state: object) -> None:
     """
     chosen = {"run": "plays", **state}
     words = "&".join(f"{key}={quote(str(value), safe=':,')}" for key, value in chosen.items())
+    return f"[{what}]({PLAYGROUND}#{words})"
+
+
+def playground(what: str, **state: object) -> None:
+    """Print the command that opens the playground, and a link to a place in it, as in `link`."""
     print("```sh\nplayattention play plays\n```\n")
-    print(f"then, in the page that opens: [{what}]({PLAYGROUND}#{words}).")
+    print(f"then, in the page that opens: {link(what, **state)}.")
 
 
 def exercise(name: str, what: str) -> None:
