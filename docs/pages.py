@@ -28,10 +28,13 @@ from urllib.parse import quote
 from cogapp import Cog
 from cogapp.cogapp import CogCheckFailed
 
+import facts
+
 __all__ = [
     "added",
     "exercise",
     "exp",
+    "facts",
     "link",
     "log",
     "matrix",

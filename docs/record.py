@@ -29,6 +29,11 @@ SECTIONS = (
     "feed_forward",
     "block",
     "head",
+    "training",
+    "formats",
+    "generation",  # these three need other runs as well: each file names them
+    "samples",
+    "ranks",
 )
 """Files of recording/, each with `record(opened) -> dict`."""
 
