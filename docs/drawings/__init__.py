@@ -9,7 +9,12 @@ from drawings.svg import Drawing
 
 NAMES = (
     "decoder",
+    "embedding",
     "attention",
+    "multi_head",
+    "feed_forward",
+    "residual",
+    "head",
 )
 """In the order of the course."""
 

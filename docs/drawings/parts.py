@@ -65,12 +65,12 @@ def grid(
     x0, y0 = at
     wide, high = cell
     gap = 1.0 if min(cell) >= 8 else 0.0
-    places: dict[str, list[Point]] = {}
-    for row, line in enumerate(numbers):
-        for column, number in enumerate(line):
-            name = shade(number, kind, most)
-            places.setdefault(name, []).append((x0 + column * wide, y0 + row * high))
-    drawing.squares(places, wide - gap, high - gap)
+    cells = (
+        (shade(number, kind, most), (x0 + column * wide, y0 + row * high))
+        for row, line in enumerate(numbers)
+        for column, number in enumerate(line)
+    )
+    drawing.squares(cells, (wide - gap, high - gap))
     if digits is None:
         return
     for row, line in enumerate(numbers):
@@ -107,11 +107,11 @@ def notes(drawing: Drawing, y: float, lines: Sequence[str], x: float = MARGIN) -
 
 
 def wrapped(words: str, room: float, font: str = "t") -> list[str]:
-    """Return a text in lines that fit, with a tenth to spare for wider letters."""
+    """Return a text in lines that fit, with a sixth to spare for wider letters."""
     lines = [""]
     for word in words.split():
         longer = f"{lines[-1]} {word}".strip()
-        if width(longer, font) * 1.1 > room and lines[-1]:
+        if width(longer, font) * 1.17 > room and lines[-1]:
             lines.append(word)
         else:
             lines[-1] = longer
@@ -133,3 +133,41 @@ def paragraph(
         drawing.text(at[0], y, line, font, colour)
         y += step
     return y
+
+
+def bars(
+    drawing: Drawing,
+    at: Point,
+    numbers: Sequence[float],
+    step: float,
+    high: float,
+    most: float,
+) -> None:
+    """Draw numbers as bars up and down from a line at their zero.
+
+    Args:
+        drawing: Where.
+        at: Left end of the line.
+        numbers: What is drawn.
+        step: From bar to bar.
+        high: Of a bar for `most`.
+        most: The number of the longest bar.
+    """
+    x, y = at
+    data = {"f-diverging-4": "", "f-diverging-0": ""}
+    for place, number in enumerate(numbers):
+        tall = round(number / most * high, 1)
+        if tall:
+            name = "f-diverging-4" if tall > 0 else "f-diverging-0"
+            data[name] += (
+                f"M{x + place * step:.1f} {y}h{step * 0.75:.1f}v{-tall}h{-step * 0.75:.1f}z"
+            )
+    for name, path in data.items():
+        if path:
+            drawing.path(path, name)
+    drawing.path(f"M{x - 4:.0f} {y}h{len(numbers) * step + 6:.0f}", "s-strong-line", 1)
+
+
+def length(numbers: Sequence[float]) -> float:
+    """Return the length of a vector."""
+    return sum(number * number for number in numbers) ** 0.5

@@ -6,7 +6,7 @@ models nor what is drawn.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 
@@ -165,12 +165,19 @@ class Drawing:
         place = f'cx="{_number(x)}" cy="{_number(y)}" r="{_number(radius)}"'
         self._items.append(f"<circle {place} {self._classes(classes)}/>")
 
-    def squares(self, places: dict[str, list[Point]], wide: float, high: float) -> None:
-        """Draw many rectangles of one size: class -> upper left corners; a path for each class."""
-        for name, corners in places.items():
-            run = f"h{_number(wide)}v{_number(high)}h{_number(-wide)}z"
-            data = "".join(f"M{_number(x)} {_number(y)}{run}" for x, y in corners)
-            self._items.append(f'<path d="{data}" {self._classes(name)}/>')
+    def squares(self, places: Iterable[tuple[str, Point]], size: Point) -> None:
+        """Draw many rectangles of one size, a path for each class.
+
+        Args:
+            places: Class and upper left corner of each.
+            size: Width and height.
+        """
+        run = f"h{_number(size[0])}v{_number(size[1])}h{_number(-size[0])}"
+        data: dict[str, str] = {}
+        for name, (x, y) in places:
+            data[name] = f"{data.get(name, '')}M{_number(x)} {_number(y)}{run}"
+        for name, path in data.items():
+            self._items.append(f'<path d="{path}" {self._classes(name)}/>')
 
     def write(self, path: Path) -> None:
         """Write the file."""
