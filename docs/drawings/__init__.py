@@ -9,12 +9,26 @@ from drawings.svg import Drawing
 
 NAMES = (
     "decoder",
+    "bpe",
+    "split",
+    "batches",
     "embedding",
     "attention",
     "multi_head",
+    "flash",
     "feed_forward",
     "residual",
     "head",
+    "training",
+    "sampling",
+    "kv_cache",
+    "nvidia_smi",
+    "memory",
+    "formats",
+    "rates",
+    "tensor_core",
+    "autocast",
+    "ranks",
 )
 """In the order of the course."""
 

@@ -54,8 +54,8 @@ def _one_hot(drawing: Drawing, ids: list[int]) -> None:
     paragraph(
         drawing,
         (x - 34, y + 8),
-        f"An id is a name, no quantity: {max(ids)} is not more than {min(ids)}. The vector is where "
-        "tokens that are used alike can come to lie close together.",
+        f"An id is a name, no quantity: {max(ids)} is not more than {min(ids)}. The vector is "
+        "where tokens that are used alike can come to lie close together.",
         384,
     )
 

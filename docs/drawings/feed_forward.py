@@ -67,12 +67,11 @@ def _curves(drawing: Drawing) -> None:
     drawing.path("M26 560H834", "s-line", 1)
     drawing.text(26, 584, "What bends", "b")
     size = 26.0
-    for number, (name, bend, colour) in enumerate(
-        [
-            ("F.relu (GPT): below 0 nothing", lambda z: max(z, 0.0), "query"),
-            ("F.gelu, tanh form (GPT-2): smooth", gelu, "key"),
-        ]
-    ):
+    curves = {
+        "F.relu (GPT): below 0 nothing": (relu, "query"),
+        "F.gelu, tanh form (GPT-2): smooth": (gelu, "key"),
+    }
+    for number, (name, (bend, colour)) in enumerate(curves.items()):
         zero = x + 100 + 262 * number, y + 130
         drawing.path(f"M{zero[0] - 104:.0f} {zero[1]:.0f}h208", "s-strong-line", 1)
         drawing.path(f"M{zero[0]:.0f} {zero[1] + 10:.0f}v-122", "s-strong-line", 1)
@@ -93,6 +92,11 @@ def _curves(drawing: Drawing) -> None:
         f"are here: 2 × 4C² = {weights:,}, against 4C² = {weights // 2:,} in attention.",
         222,
     )
+
+
+def relu(number: float) -> float:
+    """Return ReLU."""
+    return max(number, 0.0)
 
 
 def gelu(number: float) -> float:

@@ -16,8 +16,8 @@ def draw() -> Drawing:
         "The head and the loss: a score for every token that could come next",
         "The last token's vector times each row of head gives 61 logits, drawn as bars. Softmax "
         "makes them probabilities. A table shows for each of the five positions the token that "
-        "does come next, its probability and the loss, minus its logarithm; their mean is the loss.",
-        f"After “{''.join(tokens())}”, the model of the built-in plays is asked for the next character.",
+        "does come next, its probability and the loss, minus its logarithm, and their mean.",
+        f"After “{''.join(tokens())}”, the model is asked for the next character of a play.",
         764,
     )
     _logits(drawing)

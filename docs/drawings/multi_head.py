@@ -15,9 +15,9 @@ def draw() -> Drawing:
     """Return the drawing."""
     drawing = Drawing(
         "Multi-head attention: four heads look at once",
-        "The same input goes into four heads. Each has weights of its own and looks elsewhere: four "
-        "maps of 5 by 5 weights. Each mixes its values into 8 channels; side by side they are 32 "
-        "again, and one matrix over all of them gives what is added to the stream.",
+        "The same input goes into four heads. Each has weights of its own and looks elsewhere: "
+        "four maps of 5 by 5 weights. Each mixes its values into 8 channels; side by side they "
+        "are 32 again, and one matrix over all of them gives what is added to the stream.",
         f"The text “{''.join(tokens())}” in `blocks.0.attention`: C = 32 channels, H = 4 heads, "
         "D = C / H = 8.",
         880,

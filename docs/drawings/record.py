@@ -40,7 +40,7 @@ def main(name: str) -> None:
     trace = xray.watch(run.model, idx, targets)
     with torch.no_grad():
         after, _ = run.model(torch.tensor([run.tokenizer.encode(OPEN_END)]))
-    weights = trace.weights
+    weights, splits = trace.weights, load_splits(run.path, run.config, run.tokenizer)
     recorded = {
         "command": " ".join(__doc__.split("\n\n")[1].split("python")[0].split()).replace("\\ ", ""),
         "step": run.step,
@@ -52,7 +52,8 @@ def main(name: str) -> None:
         "token_embedding": _rounded(weights["token_embedding.weight"], 2),
         "position_embedding": _rounded(weights["position_embedding.weight"][: idx.size(1)]),
         "logits_after_open_end": _rounded(after[0, -1]),
-        "floor": round(load_splits(run.path, run.config, run.tokenizer).floor or 0.0, 4),
+        "floor": round(splits.floor or 0.0, 4),
+        "split": [len(splits.train), len(splits.val)],
         "losses": _losses(run.path),
     }
     text = json.dumps(recorded, separators=(",", ":")).replace('],"', '],\n"')
