@@ -8,9 +8,10 @@ from xml.etree import ElementTree
 import pytest
 import torch
 
+import draw
 from drawings import NAMES, drawn
 from drawings.facts import recorded, value
-from drawings.look import LETTERS, STEPS, contrast, palette, ramp, rules
+from drawings.look import LETTERS, STEPS, contrast, palette, ramp, rules, washed
 from playattention.config import GPTConfig
 from playattention.models.model_gpt import GPTModel
 from playattention.xray import watch
@@ -64,6 +65,12 @@ def test_every_image_is_drawn_and_every_drawing_registered():
 @each_drawing
 def test_a_page_shows_the_drawing(name: str):
     assert any(f"images/{name}.svg" in page.read_text("utf-8") for page in PAGES)
+
+
+def test_the_script_writes_those_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(draw, "IMAGES", tmp_path)
+    draw.main(["rates", "ranks"])
+    assert {path.name for path in tmp_path.iterdir()} == {"rates.svg", "ranks.svg"}
 
 
 def test_a_name_that_is_none_is_told():
@@ -129,6 +136,14 @@ def test_a_number_on_a_coloured_cell_has_contrast(dark: bool):
 @pytest.mark.parametrize("ink", ["ink", "muted", "accent", "query", "key", "value", "weights"])
 def test_words_have_contrast_to_what_is_behind_them(ink: str, ground: str, dark: bool):
     assert contrast(palette()[ink][dark], palette()[ground][dark]) >= 4.5
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("colour", ["query", "key", "value", "accent", "problem"])
+def test_words_on_a_wash_have_contrast_in_its_own_colour_and_in_grey(colour: str, dark: bool):
+    """Of `weights`, only ink and grey are written on it."""
+    for ink in (colour, "muted"):
+        assert contrast(palette()[ink][dark], washed(colour, dark)) >= 4.5
 
 
 TROUBLES = """() => {

@@ -91,7 +91,7 @@ def _batch(drawing: Drawing, idx: list[list[int]], targets: list[list[int]]) -> 
             _cells(drawing, x, y + 42 * row, ids, COLOURS[row])
     for row in range(B):
         drawing.text(88, y + 42 * row + 22, f"window {row}", "s", COLOURS[row], "end")
-        drawing.arrow([(270, y + 42 * row + 18), (490, y + 42 * row + 18)], "line", 1)
+        drawing.arrow([(270, y + 42 * row + 18), (490, y + 42 * row + 18)])
     drawing.text(380, y + 10, "shifted by one", "s", "muted", "middle")
 
 
@@ -128,7 +128,7 @@ def _strips(drawing: Drawing) -> None:
         _windows(drawing, starts, y + 12)
     words = (
         "The partition begins at another place in each epoch and is gone through in a random "
-        "order: the fuller the colour, the earlier the window comes."
+        "order: the more a window stands out, the earlier it comes."
     )
     paragraph(drawing, (26, 592), words, 806, "s", "muted", 17)
     notes(

@@ -55,7 +55,7 @@ def _tiles(drawing: Drawing) -> None:
             if (row, column) == NOW:
                 drawing.rectangle(*place, "f-weights", 2)
             elif column > row:
-                drawing.rectangle(*place, "s-line", 2, dashed=True)
+                drawing.rectangle(*place, "s-strong-line", 2, dashed=True)
             else:
                 drawing.rectangle(*place, "w-weights l-weights", 2)
         drawing.rectangle(

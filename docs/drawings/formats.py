@@ -82,7 +82,7 @@ def _bits(drawing: Drawing, name: str, y: float) -> None:
         colour = "weights" if place == 0 else "key" if place <= exponent else "query"
         x = LEFT + place * CELL
         drawing.rectangle(x, y, CELL - 2, 24, f"w-{colour} l-{colour}", 2)
-        drawing.text(x + 8, y + 17, bit, "n" if bit == "1" else "m", colour, "middle")
+        drawing.text(x + 8, y + 17, bit, "n" if bit == "1" else "m", anchor="middle")
     drawing.text(LEFT, y + 41, f"1 + {exponent} + {fraction} bits", "s", "muted")
     drawing.text(LEFT + 110, y + 41, BYTES[name], "s", "muted")
     drawing.text(LEFT + 250, y + 41, f"{stored(NUMBER, name):.10f}", "m")

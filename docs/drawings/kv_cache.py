@@ -45,7 +45,7 @@ def _table(drawing: Drawing, x: float, text: str, kept: bool) -> None:
             left = x + place * CELL
             old = kept and step > 0 and place < seen - 1
             drawing.rectangle(
-                left, y, CELL - 5, 36, "s-line" if old else "w-key l-key", 4, dashed=old
+                left, y, CELL - 5, 36, "s-strong-line" if old else "w-key l-key", 4, dashed=old
             )
             colour = "muted" if old else "ink"
             drawing.text(left + 17.5, y + 23, token, "n", colour, "middle")
@@ -61,7 +61,7 @@ def _legend(drawing: Drawing) -> None:
     drawing.text(
         52, y, "key and value computed in this step, in every head of every block", "s", "muted"
     )
-    drawing.rectangle(500, y - 11, 18, 14, "s-line", 3, dashed=True)
+    drawing.rectangle(500, y - 11, 18, 14, "s-strong-line", 3, dashed=True)
     drawing.text(526, y, "kept from an earlier step", "s", "muted")
 
 

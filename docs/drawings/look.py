@@ -26,6 +26,8 @@ LETTERS = {
 }
 """Class of a text -> its font."""
 
+WASH = 0.1
+"""How much of its colour a wash has; the rest is what lies behind it."""
 STEPS = {"diverging": 17, "weights": 13, "surprise": 13}
 """Scale -> how many of its colours are used; an odd number where the middle means zero."""
 STOPS = {"diverging": 5, "weights": 4, "surprise": 4}
@@ -61,7 +63,7 @@ def rules(name: str) -> tuple[str, str]:
         "f": "fill:{}",
         "s": "stroke:{};fill:none",
         "l": "stroke:{}",
-        "w": "fill:{};fill-opacity:.13",
+        "w": f"fill:{{}};fill-opacity:{WASH}",
     }
     light, dark = palette()[colour]
     return forms[kind].format(light), forms[kind].format(dark)
@@ -97,6 +99,13 @@ def contrast(one: str, other: str) -> float:
     """Return the contrast of two colours, 1 to 21 (WCAG 2.2, "contrast ratio")."""
     low, high = sorted((_luminance(_rgb(one)), _luminance(_rgb(other))))
     return (high + 0.05) / (low + 0.05)
+
+
+def washed(name: str, dark: bool) -> str:
+    """Return what a wash of a colour looks like on a drawing's card."""
+    pairs = zip(_rgb(palette()[name][dark]), _rgb(palette()["card"][dark]), strict=True)
+    red, green, blue = (WASH * own + (1 - WASH) * behind for own, behind in pairs)
+    return _hex((red, green, blue))
 
 
 def _readable_on(code: str) -> str:

@@ -122,9 +122,8 @@ def _temperatures(drawing: Drawing, logits: torch.Tensor, best: list[int]) -> No
             drawing.rectangle(left, base - max(0.6, high), 21, max(0.6, high), "f-accent", 1)
             drawing.text(left + 10.5, base + 16, _sign(id_), "n", "muted", "middle")
         drawing.path(f"M{x - 4} {base:.0f}h236", "s-strong-line", 1)
-        drawing.text(
-            x + 27, base - 92 * shares[best[0]].item() + 12, f"{shares[best[0]].item():.3f}", "m"
-        )
+        most = shares[best[0]].item()
+        drawing.text(x, base - 92 * most - 6, f"{most:.3f}", "m")
     paragraph(
         drawing,
         (26, y + 190),
