@@ -13,6 +13,7 @@ import types
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import PurePath
 from typing import Any
 
@@ -130,6 +131,7 @@ def judge(exercise: Exercise, solution: Solution) -> Verdict:
     )
 
 
+@cache
 def expected(exercise: Exercise) -> list[Any]:
     """Return what is right, look by look: probe after probe, each with all seeds.
 
@@ -168,7 +170,7 @@ def diagnose(exercise: Exercise, solution: Solution, failed: Probe | None = None
             asked first.
     """
     probes = sorted(exercise.probes, key=lambda probe: probe is not failed)
-    looks = [*_looks(probes)]
+    looks = [(probe, seed) for seed in SEEDS for probe in probes]
     own = [observe(probe, solution, seed) for probe, seed in looks]
     if all(isinstance(seen, Raised) for seen in own):
         return None
