@@ -13,8 +13,8 @@ import pytest
 from playattention.cli import main
 from playattention.course import exercise
 from playattention.course.folder import Folder
+from playattention.course.outcome import Outcome
 from playattention.course.outline import Outline
-from playattention.course.sandbox import Outcome
 from playattention.course.state import listing
 from playattention.course.watching import watch
 

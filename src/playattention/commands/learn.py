@@ -11,8 +11,8 @@ from playattention.errors import UserError, unknown
 
 if TYPE_CHECKING:
     from playattention.course.folder import Folder
+    from playattention.course.outcome import Outcome
     from playattention.course.outline import Outline
-    from playattention.course.sandbox import Outcome
 
 MOST_PRINTED_LINES = 20
 

@@ -6,9 +6,10 @@ Does not know what a check prints, nor how the file is run.
 from collections.abc import Callable
 
 from playattention.course.folder import Folder
+from playattention.course.outcome import Outcome
 from playattention.course.outline import Outline
 from playattention.course.progress import fingerprint
-from playattention.course.sandbox import Child, Outcome
+from playattention.course.sandbox import Child
 
 
 def check_file(

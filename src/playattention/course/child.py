@@ -12,6 +12,7 @@ import io
 import json
 import os
 import sys
+import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -114,6 +115,7 @@ class Check:
         faulthandler.dump_traceback_later(job.seconds, file=self._late)
         sys.stdin = io.StringIO()  # nobody types here
         sys.stdout = sys.stderr = self._printed
+        tempfile.tempdir = job.scratch
         limit_memory(job.memory)
         self._guard.close()
         try:

@@ -7,7 +7,6 @@ started, waited for and ended. Does not import torch, so that a check does not w
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -16,13 +15,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from playattention.course.messages import Message, crashed, source_line, too_large, too_slow
+from playattention.course.outcome import Ended, Outcome, read_outcome
+from playattention.errors import UserError
 
 SECONDS = 9.0
 """From the start of a process to the end of a check that does not end by itself."""
@@ -36,42 +36,9 @@ MOST_OUTPUT = 20_000_000
 """Bytes after which a file that prints past Python's own way is stopped."""
 LARGEST_COPIED = 2**20
 """Bytes of a file of the folder that a check gets to see."""
+MOST_COPIED = 32 * 2**20
+"""Bytes of all of them."""
 TICK = 0.02
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of a check.
-
-    Args:
-        passed: Whether the file is right.
-        message: What is told if it is not.
-        held: Properties that hold, before the first that does not.
-        of: How many there are; 0: it was not asked about any.
-        probe: The first that does not.
-        mistake: Name of the known mistake, or None.
-        got: What the file gave where it is wrong, small: see `wording.picture`; None: nothing.
-        wanted: What is right there.
-        place: Index of the first element that differs.
-        printed: What the file printed while the property that failed was looked at.
-        seconds: How long it took.
-    """
-
-    passed: bool
-    message: Message | None = None
-    held: int = 0
-    of: int = 0
-    probe: str | None = None
-    mistake: str | None = None
-    got: dict[str, Any] | None = None
-    wanted: dict[str, Any] | None = None
-    place: list[int] = field(default_factory=list)
-    printed: str = ""
-    seconds: float = 0.0
-
-    def state(self) -> dict[str, Any]:
-        """Return all of it, for JSON."""
-        return asdict(self)
 
 
 class CancelledError(Exception):
@@ -113,6 +80,7 @@ class Child:
 
         Raises:
             CancelledError: If it is not.
+            UserError: If no process can be started, or no copy be made.
         """
         started = time.monotonic()
         try:
@@ -132,7 +100,13 @@ class Child:
                 "memory": MEMORY,
             }
             how = self._wait_for_end(job, seconds, cancelled)
-            return self._outcome(how, file.name, source, seconds, time.monotonic() - started)
+            self._stop()  # so that all it wrote is here
+            code = self._process.returncode
+            found = read_outcome(notes, Ended(how, code, seconds), file.name, source)
+            printed = found.printed if found.of else self._output.decode(errors="replace")
+            return replace(found, printed=printed, seconds=time.monotonic() - started)
+        except OSError as error:  # of the copy: a disk that is full
+            raise UserError(f"{file}: can't be checked ({error.strerror or error})") from None
         finally:
             self.end()
 
@@ -153,7 +127,7 @@ class Child:
                 raise CancelledError
             if self._process.poll() is not None or time.monotonic() - self._began > PATIENCE:
                 told = self._output.decode(errors="replace").strip().splitlines()
-                raise RuntimeError(f"the checking process did not start: {' '.join(told[-1:])}")
+                raise UserError(f"the process that checks did not start: {' '.join(told[-1:])}")
 
     def _wait_for_end(
         self, job: dict[str, Any], seconds: float, cancelled: Callable[[], bool]
@@ -185,28 +159,6 @@ class Child:
         except psutil.Error:
             return 0
 
-    def _outcome(self, how: str, file: str, source: bytes, seconds: float, took: float) -> Outcome:
-        self._stop()  # so that all it wrote is here
-        notes = Path(self._notes.name)
-        written = _last(notes / "result.jsonl")
-        printed = bytes(self._output).decode(errors="replace")
-        if written is not None:
-            told = written.pop("message")
-            message = told and Message.from_state(told)
-            return Outcome(**written, message=message, seconds=took)
-        text = source.decode(errors="replace")
-        late, crash = (_place(notes / name, file) for name in ("late.txt", "crash.txt"))
-        if how == "late":
-            message = too_slow(file, seconds, late, source_line(text, late))
-        elif how == "memory":
-            message = too_large(file, late, source_line(text, late))
-        elif how == "printed":
-            message = Message(f"{file} prints without end, and was stopped.")
-        else:
-            code = self._process.returncode
-            message = crashed(file, _how(code), crash, source_line(text, crash))
-        return Outcome(False, message, printed=printed, seconds=took)
-
     def _drain(self) -> None:
         """Take what the process writes, whatever it is: a full pipe would hold it up."""
         stream = self._process.stdout
@@ -217,6 +169,7 @@ class Child:
             self._output += line
         else:
             return
+        self._output.clear()
         self._ready.set()
         while chunk := stream.read1(65_536):  # type: ignore[attr-defined]  # it is buffered
             self._size += len(chunk)
@@ -285,47 +238,15 @@ def _scratch(notes: Path, file: Path, source: bytes) -> Path:
     """Return a new folder with copies of the small files beside a file, and of the file."""
     scratch = notes / "exercises"
     scratch.mkdir()
-    for beside in file.parent.iterdir():
+    left = MOST_COPIED
+    for beside in sorted(file.parent.iterdir()):
         with suppress(OSError):  # what can't be read, or vanished meanwhile
-            if beside.is_file() and beside.stat().st_size <= LARGEST_COPIED:
+            size = beside.stat().st_size
+            if beside.is_file() and size <= min(LARGEST_COPIED, left):
+                left -= size
                 (scratch / beside.name).write_bytes(beside.read_bytes())
     (scratch / file.name).write_bytes(source)
     return scratch.resolve()
-
-
-def _last(path: Path) -> dict[str, Any] | None:
-    """Return the last whole line of JSON in a file; None: there is none."""
-    with suppress(OSError):
-        for line in reversed(path.read_text(encoding="utf-8").splitlines()):
-            with suppress(ValueError):
-                found: dict[str, Any] = json.loads(line)
-                return found
-    return None
-
-
-def _place(path: Path, file: str) -> int:
-    """Return the innermost line of the learner's file that Python's own report names; or 0."""
-    with suppress(OSError):
-        told = path.read_text(encoding="utf-8", errors="replace")
-        # It cuts long paths; the name of the file is at their end, the innermost line first.
-        for path_told, line in re.findall(r'File "(.*)", line (\d+)', told):
-            if path_told.replace("\\", "/").rpartition("/")[2] == file:
-                return int(line)
-    return 0
-
-
-def _how(code: int | None) -> str:
-    """Return in words how a process ended that did not end by itself."""
-    if code is not None and code < 0:
-        with suppress(ValueError):
-            name = signal.Signals(-code).name
-            told = {
-                "SIGSEGV": "it reached for memory that is not there",
-                "SIGKILL": "it was ended \
-from outside, perhaps for want of memory",
-            }
-            return told.get(name, name)
-    return f"it ended with the code {code}"
 
 
 @contextmanager

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from playattention.course.checking import check_file
 from playattention.course.folder import Folder
+from playattention.course.outcome import Outcome
 from playattention.course.outline import Outline, outlines
-from playattention.course.sandbox import CancelledError, Child, Outcome
+from playattention.course.sandbox import CancelledError, Child
 
 TICK = 0.1
 """Seconds between two looks at the files."""
