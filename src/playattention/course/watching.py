@@ -5,6 +5,8 @@ that has imported torch waits for the next save; each check still has one of its
 what is printed.
 """
 
+import os
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -37,10 +39,11 @@ def watch(
         first: Checked at once, unsaved.
         wanted: Asked now and then whether to go on.
     """
-    waiting = [Child()]
+    waiting: list[Child] = []
     known = _stamps(folder)
     due = [] if first is None else [first]
     try:
+        _begin(waiting, 1)
         while wanted():
             if not due:
                 time.sleep(TICK)
@@ -50,13 +53,24 @@ def watch(
             outcome = _checked(folder, one, waiting.pop(0) if waiting else Child())
             if outcome is not None:
                 told(one, outcome)
-            while len(waiting) < SPARE:
-                waiting.append(Child())
+            _begin(waiting, SPARE)
             known, more = _changed(folder, known)
             due = [*(other for other in due if other not in more), *more]
     finally:
         for child in waiting:
             child.end()
+
+
+def _begin(waiting: list[Child], size: int) -> None:
+    """Start processes that wait; Ctrl-C waits too, until they are known to who ends them."""
+    block = os.name != "nt"
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if block else set()
+    try:
+        while len(waiting) < size:
+            waiting.append(Child())
+    finally:
+        if block:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _checked(folder: Folder, one: Outline, child: Child) -> Outcome | None:
