@@ -156,13 +156,17 @@ def fill(module: M, seed: int, head_size: int = 0, biases: bool = False) -> M:
     drawn = (
         draw(seed, head_size, head_size) * 0.15
     )  # scores of about 1: no softmax is a hard choice
+    square = drawn + drawn.T
+    known: dict[torch.Size, torch.Tensor] = {}
     for weight in every_weight(module):
         if is_matrix(weight):
-            _set(weight, _matrix(weight, drawn + drawn.T, seed))
+            if weight.shape not in known:
+                known[weight.shape] = _matrix(weight, square, seed)
+            _set(weight, known[weight.shape])
         elif is_gain(weight):
             _set(weight, 1 + 0.3 * _vector(weight, seed))
         else:
-            _set(weight, _vector(weight, seed) * biases)
+            _set(weight, _vector(weight, seed) if biases else torch.zeros(()))
     return module.eval()
 
 

@@ -9,6 +9,7 @@ import random
 import types
 import warnings
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -82,15 +83,25 @@ def judge(exercise: Exercise, solution: Solution) -> Verdict:
         exercise: What it is to be a solution of.
         solution: Loaded: a module with what the exercise asks for.
     """
-    reference = load(exercise.solution, "reference")
     for held, probe in enumerate(exercise.probes):
         for seed in SEEDS:
-            got, wanted = observe(probe, solution, seed), observe(probe, reference, seed)
+            got, wanted = observe(probe, solution, seed), wanted_of(exercise, probe, seed)
             difference = first_difference(got, wanted, probe.tolerance)
             if difference is not None:
                 mistake = diagnose(exercise, solution, probe)
                 return Verdict(False, held, probe, seed, got, wanted, difference, mistake)
     return Verdict(True, len(exercise.probes))
+
+
+@cache
+def wanted_of(exercise: Exercise, probe: Probe, seed: int) -> Any:
+    """Return what is right in a probe: what the reference gives."""
+    return observe(probe, _reference(exercise), seed)
+
+
+@cache
+def _reference(exercise: Exercise) -> Solution:
+    return load(exercise.solution, "reference")
 
 
 def diagnose(exercise: Exercise, solution: Solution, failed: Probe) -> Mistake | None:
@@ -104,7 +115,7 @@ def diagnose(exercise: Exercise, solution: Solution, failed: Probe) -> Mistake |
         failed: The probe that showed it, where most mistakes already show to be others.
     """
     probes = sorted(exercise.probes, key=lambda probe: probe is not failed)
-    looks = [(probe, seed) for probe in probes for seed in SEEDS]
+    looks = [(probe, seed) for seed in SEEDS for probe in probes]
     own = [observe(probe, solution, seed) for probe, seed in looks]
     if all(isinstance(seen, Raised) for seen in own):
         return None

@@ -128,9 +128,9 @@ def _counts(own: Solution, _: int) -> dict[str, int]:
 
 
 def _in(own: Solution, seed: int, training: bool) -> list[list[int]]:
-    module = _built(own, seed).train(training)
+    module = _built(own, seed, n_layer=1).train(training)
     return dependencies(
-        lambda idx: module(idx)[0], draw_ids(seed, V, 2, 6), change=lambda token: (token + 3) % V
+        lambda idx: module(idx)[0], draw_ids(seed, V, 2, 5), change=lambda token: (token + 3) % V
     )
 
 

@@ -262,8 +262,8 @@ are up to you. No dropout.
             lambda own, seed: _too_long(own, seed, SEQ_SIZE + 1),
         ),
         Probe(
-            "... and one by one as well",
-            lambda own, seed: _too_long(own, seed, *[1] * (SEQ_SIZE + 1)),
+            "... and one more after seq_size as well",
+            lambda own, seed: _too_long(own, seed, SEQ_SIZE, 1),
         ),
         Probe(
             "three blocks, or one, are right",
