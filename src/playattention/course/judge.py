@@ -134,7 +134,7 @@ def observe(probe: Probe, solution: Solution, seed: int) -> Any:
     """Return what a probe sees: in float64, with every source of chance begun at the seed."""
     before, state, default = random.getstate(), torch.get_rng_state(), torch.get_default_dtype()
     random.seed(seed)
-    torch.default_generator.manual_seed(seed)  # torch.manual_seed also asks every GPU library
+    torch.default_generator.manual_seed(seed)  # torch.manual_seed also keeps tracebacks, for GPUs
     torch.set_default_dtype(torch.float64)
     try:
         with warnings.catch_warnings():

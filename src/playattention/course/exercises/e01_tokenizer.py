@@ -2,6 +2,7 @@
 
 import random
 
+from playattention.course.evidence import sequences
 from playattention.course.exercise import Exercise, Mistake, Probe, Solution
 
 
@@ -91,24 +92,29 @@ gives the same ids in every run: a trained model is worth nothing with other ids
         Probe(
             "the vocabulary has each character of the text once",
             lambda own, seed: sorted(own.build_vocab(_text(seed))),
+            evidence=sequences,
         ),
         Probe(
             "the vocabulary is sorted",
             lambda own, seed: list(own.build_vocab(_text(seed) + ALPHABET)),
+            evidence=sequences,
         ),
         Probe(
             "a character's id is its place in the vocabulary",
             lambda own, seed: own.encode(_text(seed), own.build_vocab(_text(seed))),
+            evidence=sequences,
         ),
         Probe(
             "decoding gives the text back",
             lambda own, seed: own.decode(
                 own.encode(_text(seed), own.build_vocab(_text(seed))), own.build_vocab(_text(seed))
             ),
+            evidence=sequences,
         ),
         Probe(
             "id 0 is the vocabulary's first character",
             lambda own, seed: own.decode([0, 2, 1, 0], own.build_vocab(_text(seed))),
+            evidence=sequences,
         ),
         Probe("what counts is the vocabulary that is passed", _of_another_text),
         Probe(

@@ -6,6 +6,7 @@ from collections import Counter
 from functools import cache
 from itertools import pairwise
 
+from playattention.course.evidence import sequences
 from playattention.course.exercise import Exercise, Probe, Solution
 from playattention.course.exercises.e02_byte_pairs_equivalents import EQUIVALENTS
 from playattention.course.exercises.e02_byte_pairs_mistakes import MISTAKES, READ
@@ -40,7 +41,7 @@ def train(data: bytes, n_merges: int) -> list[tuple[int, int]]:
 
     Args:
         data: The text to learn from, as bytes.
-        n_merges: How many; fewer are returned only if a single token is left.
+        n_merges: How many; fewer are returned only if fewer than two tokens are left.
     """
     ids = list(data)
     merges: list[tuple[int, int]] = []
@@ -177,6 +178,7 @@ first, so that no token reaches over a blank; leave that out here.
         Probe(
             "of equally frequent pairs the first in the tokens is taken",
             lambda own, seed: _pairs(own, _data(seed), 12),
+            evidence=sequences,
         ),
         Probe(
             "there are n_merges merges, or as many as there can be",
@@ -184,22 +186,34 @@ first, so that no token reaches over a blank; leave that out here.
                 _pairs(own, b"abcd", 9),
                 _pairs(own, b"aaaaa", 2),
                 own.train(b"ab", 0),
+                own.train(b"", 3),
             ],
         ),
-        Probe("without merges, tokens are bytes", lambda own, _: own.encode(UNICODE, [])),
+        Probe(
+            "any bytes can be learned from",
+            lambda own, _: _pairs(own, b"\xff\x00\xfe\xff\x00" * 2, 3),
+        ),
+        Probe(
+            "without merges, tokens are bytes",
+            lambda own, _: own.encode(UNICODE, []),
+            evidence=sequences,
+        ),
         Probe(
             "the first merge learned is the first applied",
             lambda own, seed: own.encode(_text(seed), _merges(seed)),
+            evidence=sequences,
         ),
         Probe(
             "merge 0 beats pairs further left and pairs that come more often",
             lambda own, seed: own.encode(
                 "abcabdab" + "xbc" * seed, [(98, 99), (97, 98), (97, 256)]
             ),
+            evidence=sequences,
         ),
         Probe(
             "decoding gives the text back",
             lambda own, seed: _round_trip(own, _text(seed), seed, ()),
+            evidence=sequences,
         ),
         Probe(
             "bytes that are no UTF-8 become the replacement character",
@@ -210,14 +224,17 @@ first, so that no token reaches over a blank; leave that out here.
         Probe(
             "a special token is one token",
             lambda own, seed: own.encode(_marked(seed), _merges(seed), SPECIAL),
+            evidence=sequences,
         ),
         Probe(
             "special tokens come back as their texts",
             lambda own, seed: _round_trip(own, _marked(seed), seed, SPECIAL),
+            evidence=sequences,
         ),
         Probe(
             "without special tokens, their text is text like any other",
             lambda own, seed: own.encode(_marked(seed), _merges(seed)),
+            evidence=sequences,
         ),
         Probe("an empty text has no tokens", lambda own, _: own.encode("", [(1, 2)], SPECIAL)),
         Probe("the ids and the merges passed stay as they were", _left_alone),

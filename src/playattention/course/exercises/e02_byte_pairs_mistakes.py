@@ -20,7 +20,7 @@ NO_SECOND_COUNT = """    return [pair for pair, _ in Counter(pairwise(ids)).most
 
 MISTAKES = (
     Mistake(
-        "aaa merged wholesale",
+        '"aaa" merged wholesale',
         (
             (
                 SKIP,

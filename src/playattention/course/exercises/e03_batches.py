@@ -74,8 +74,17 @@ def _shift(own: Solution, seed: int, batch_size: int = 3, seq_size: int = 4) -> 
     return shift.where(shift.abs() <= seq_size, 99)
 
 
+def _shift_told(got: torch.Tensor, _: torch.Tensor) -> str:
+    """Say how far y is from x."""
+    rows = got.tolist()
+    return f"In the data, y[b, t] stands this far after x[b, t] (99: far away): {rows}; right is 1."
+
+
 def _starts(own: Solution, seed: int, *sizes: int) -> list[object]:
     """Return where windows begin in 30 batches, each place once; "failed" where one failed.
+
+    A single place in each batch, or the same batch each time, is told as that: which places these
+    happen to be says nothing.
 
     Args:
         own: The solution.
@@ -83,14 +92,22 @@ def _starts(own: Solution, seed: int, *sizes: int) -> list[object]:
         sizes: N, T and B.
     """
     N, T, B = sizes
-    data, generator, starts = _data(N, seed), _generator(seed), set[object]()
-    for _ in range(30):
-        try:
-            x, y = own.get_batch(data, B, T, generator)
-            starts.update(_places(x, data)[:, 0].tolist() if x.shape == y.shape else ["failed"])
-        except (RuntimeError, IndexError, ValueError):
-            starts.add("failed")
-    return sorted(starts, key=str)
+    data, generator = _data(N, seed), _generator(seed)
+    batches = [_tried(own, data, B, T, generator) for _ in range(30)]
+    if len(set(batches)) == 1:
+        return ["the same in each batch"]
+    if all(len(set(batch)) == 1 for batch in batches):
+        return ["one place a batch"]
+    return sorted({start for batch in batches for start in batch}, key=str)
+
+
+def _tried(own: Solution, data: torch.Tensor, *how: object) -> tuple[object, ...]:
+    """Return where the rows of a batch begin, or ("failed",)."""
+    try:
+        x, y = own.get_batch(data, *how)
+    except (RuntimeError, IndexError, ValueError):
+        return ("failed",)
+    return tuple(_places(x, data)[:, 0].tolist()) if x.shape == y.shape else ("failed",)
 
 
 def _support(own: Solution, seed: int) -> list[list[object]]:
@@ -100,40 +117,42 @@ def _support(own: Solution, seed: int) -> list[list[object]]:
 
 def _frequencies(own: Solution, seed: int) -> object:
     """Return how often each third of the places is drawn."""
-    data = _data(14, seed)
-    try:
-        x, _ = own.get_batch(data, 900, 5, _generator(seed))
-    except (RuntimeError, IndexError, ValueError):
-        return "failed"
-    return torch.bincount(_places(x, data)[:, 0] // 3, minlength=3) / 900
+    starts = _tried(own, _data(14, seed), 900, 5, _generator(seed))
+    if len(set(starts)) == 1:
+        return "all the same"
+    thirds = [sum(one in part for one in starts) for part in ((0, 1, 2), (3, 4, 5), (6, 7, 8))]
+    return torch.tensor(thirds) / len(starts)
 
 
-def _rows_differ(own: Solution, seed: int) -> list[bool]:
+def _rows_differ(own: Solution, seed: int) -> dict[str, bool]:
     """Return whether the rows begin at different places, and these are not evenly spaced."""
     data = _data(200, seed)
     x, _ = own.get_batch(data, 6, 4, _generator(seed))
     steps = _places(x, data)[:, 0].diff().tolist()
-    return [any(steps), len(set(steps)) > 1]
+    return {"at several places": any(steps), "not evenly spaced": len(set(steps)) > 1}
 
 
-def _next_batch(own: Solution, seed: int) -> bool:
+def _next_batch(own: Solution, seed: int) -> dict[str, bool]:
     """Return whether a second batch is the first again."""
     data, generator = _data(200, seed), _generator(seed)
     one, other = (own.get_batch(data, 6, 4, generator)[0] for _ in range(2))
-    return torch.equal(one, other)
+    return {"the second batch is the first": torch.equal(one, other)}
 
 
-def _repeated(own: Solution, seed: int) -> list[bool]:
+def _repeated(own: Solution, seed: int) -> dict[str, bool]:
     """Return whether the same seed gives the same batch, and whether another seed does."""
     data = _data(200, seed)
     one, same, other = (
         own.get_batch(data, 6, 4, _generator(number))[0] for number in (seed, seed, seed + 1)
     )
-    return [torch.equal(one, same), torch.equal(one, other)]
+    return {
+        "same seed, same batch": torch.equal(one, same),
+        "another seed, same batch": torch.equal(one, other),
+    }
 
 
 def _left_alone(own: Solution, seed: int) -> torch.Tensor:
-    data = _data(23, seed)
+    data = _data(2000, seed)
     own.split_data(data, 0.6)
     own.get_batch(data, 6, 4, _generator(seed))
     return data
@@ -157,7 +176,9 @@ windows out of the rest, at random places, with the token that follows each.
             ],
         ),
         Probe("a row of x is a piece of the data, its tokens in their order", _windows),
-        Probe("y[b, t] is the token that follows x[b, t] in the data", _shift),
+        Probe(
+            "y[b, t] is the token that follows x[b, t] in the data", _shift, evidence=_shift_told
+        ),
         Probe(
             "token ids stay whole numbers",
             lambda own, seed: [

@@ -23,6 +23,15 @@ MISTAKES = (
         READ,
     ),
     Mistake(
+        "shifted twice, with a window fewer",
+        (
+            (DRAW, DRAW.replace("seq_size", "seq_size - 1", 1)),
+            (NEXT, "data[start + 2 : start + seq_size + 2]"),
+        ),
+        "Between each token and its target, one is left out. y begins one token after x, not two; then the last window fits in as well.",
+        READ,
+    ),
+    Mistake(
         "shifted the wrong way",
         (
             (

@@ -72,10 +72,13 @@ def _ids(seed: int, *size: int, vocab_size: int = 11) -> torch.Tensor:
     return torch.randint(vocab_size, size, generator=torch.Generator().manual_seed(seed + 20))
 
 
-def _order(own: Solution, seed: int) -> list[bool]:
+def _order(own: Solution, seed: int) -> dict[str, bool]:
     """Return whether a token's vector is the same elsewhere, and whether it is in another row."""
     out = own.embed(torch.tensor([[3, 5, 3], [3, 5, 5]]), *_tables(seed))
-    return [torch.equal(out[0, 0], out[0, 2]), torch.equal(out[0, 0], out[1, 0])]
+    return {
+        "same vector at another position": torch.equal(out[0, 0], out[0, 2]),
+        "same vector in another row": torch.equal(out[0, 0], out[1, 0]),
+    }
 
 
 def _gradients(own: Solution, seed: int) -> list[torch.Tensor | None]:
@@ -97,6 +100,13 @@ def _moments(own: Solution, _seed: int) -> list[torch.Tensor]:
     return [1 + torch.stack([one.mean(), one.std()]) / 0.02 for one in tables]
 
 
+def _moments_told(got: list[torch.Tensor], _: list[torch.Tensor]) -> str:
+    """Say which mean and deviation the tables have."""
+    pairs = zip(("wte", "wpe"), [((one - 1) * 0.02).tolist() for one in got], strict=True)
+    told = [f"{name} has mean {mean:.4f} and deviation {std:.4f}" for name, (mean, std) in pairs]
+    return f"{'; '.join(told)}; right are 0 and 0.02."
+
+
 def _first_loss(own: Solution, seed: int) -> float:
     """Return the cross-entropy that a head tied to wte gives for random targets, over ln V."""
     wte, wpe = own.new_tables(97, 70, 48)
@@ -107,11 +117,19 @@ def _first_loss(own: Solution, seed: int) -> float:
     return loss.item() / math.log(97)
 
 
-def _drawn_anew(own: Solution, _seed: int) -> list[bool]:
+def _loss_told(got: float, wanted: float) -> str:
+    """Say how large the first loss is."""
+    return f"It is {got * math.log(97):.2f}; ln V is {math.log(97):.2f}, right is about {wanted * math.log(97):.2f}."
+
+
+def _drawn_anew(own: Solution, _seed: int) -> dict[str, bool]:
     """Return whether two calls give the same tables, and whether a call gives one twice."""
     one, other = own.new_tables(7, 7, 4), own.new_tables(7, 7, 4)
-    pairs = ((one[0], other[0]), (one[1], other[1]), (one[0], one[1]))
-    return [torch.equal(*pair) for pair in pairs]
+    return {
+        "a second wte is the same": torch.equal(one[0], other[0]),
+        "a second wpe is the same": torch.equal(one[1], other[1]),
+        "wte is wpe": torch.equal(one[0], one[1]),
+    }
 
 
 EXERCISE = Exercise(
@@ -148,8 +166,18 @@ Transformer had in place of learned positions.
             "new tables have shapes (V, C) and (Tmax, C)",
             lambda own, _: [list(one.shape) for one in own.new_tables(11, 7, 4)],
         ),
-        Probe("new tables have mean 0 and standard deviation 0.02", _moments, tolerance=0.06),
-        Probe("with a tied head, the first loss is about ln V", _first_loss, tolerance=0.1),
+        Probe(
+            "new tables have mean 0 and standard deviation 0.02",
+            _moments,
+            tolerance=0.06,
+            evidence=_moments_told,
+        ),
+        Probe(
+            "with a tied head, the first loss is about ln V",
+            _first_loss,
+            tolerance=0.1,
+            evidence=_loss_told,
+        ),
         Probe("new tables are drawn anew, each on its own", _drawn_anew),
         Probe(
             "the table of waves has shape (Tmax, C)",

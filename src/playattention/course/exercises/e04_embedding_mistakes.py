@@ -97,7 +97,7 @@ MISTAKES = (
             ("torch.randn(vocab_size, n_embd) * 0.02", "torch.zeros(vocab_size, n_embd)"),
             ("torch.randn(seq_size, n_embd) * 0.02", "torch.zeros(seq_size, n_embd)"),
         ),
-        "Tokens that begin the same are told apart by nothing: a model that starts from zeros everywhere sees no difference between them. Draw random numbers.",
+        "With zeros in both tables and a tied head, every gradient of the model is 0 as well: nothing ever changes. Draw small random numbers.",
         READ,
     ),
     Mistake(

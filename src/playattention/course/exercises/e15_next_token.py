@@ -144,7 +144,7 @@ import torch
 def next_token(logits, temperature=1.0, top_k=None, top_p=None, generator=None):
     chosen = []
     for row in logits:
-        order = sorted(range(len(row)), key=lambda v: -row[v])
+        order = [v for _, v in sorted((-score, v) for v, score in enumerate(row.tolist()))]
         if temperature == 0:
             chosen.append(order[:1])
             continue

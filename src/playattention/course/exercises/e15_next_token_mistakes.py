@@ -122,6 +122,12 @@ MISTAKES = (
         TOP_P,
     ),
     Mistake(
+        "ranks for tokens under top-p",
+        (("tokens.gather(-1, drawn)", "drawn if top_p else tokens.gather(-1, drawn)"),),
+        "Top-p sorts the probabilities, and what is drawn from them is a place in that order. Bring it back to the order of the vocabulary, with gather or scatter.",
+        TOP_P,
+    ),
+    Mistake(
         "left out by a score of 0",
         (
             (
@@ -152,7 +158,7 @@ MISTAKES = (
     ),
     Mistake(
         "all positions for the last",
-        (("logits[:, -1]", "logits.flatten(0, 1)"),),
+        (("logits[:, -1]", "logits"),),
         "A token was drawn for every position. Only the last one has no next token yet: logits[:, -1].",
         READ,
     ),

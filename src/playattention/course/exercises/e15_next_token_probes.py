@@ -5,35 +5,50 @@ from torch import nn
 
 from playattention.course.exercise import Probe, Solution
 
-DRAWS = 2000
-"""A frequency of 0.4 has a standard error of 0.011 with as many."""
+DRAWS = 1500
+"""The difference of two frequencies around 0.4 has a standard error of 0.018 with as many."""
 
-WIDE = 0.15
-"""Frequencies may lie apart by this share of the largest: more than five standard errors."""
+WIDE = 0.1
+"""Frequencies may lie apart by this: more than five standard errors."""
 
 SHARES = (0.08, 0.42, 0.05, 0.27, 0.18)
 """Probabilities of five tokens, in no order."""
-
-LESS_OFTEN = (0.05, 0.1, 0.4, 0.05, 0.4)
 
 
 def _generator(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def _frequencies(own: Solution, seed: int, *settings: float | None) -> torch.Tensor:
+def _counted(drawn: torch.Tensor, vocab_size: int) -> dict[str, list[float]]:
+    """Return which tokens came at all, and which share of the draws each is."""
+    counts = torch.bincount(drawn.flatten(), minlength=vocab_size)
+    came = counts.nonzero().flatten().tolist()
+    return {"which": came, "how often": (counts / drawn.numel()).tolist()}
+
+
+def _differently(got: dict[str, list[float]], wanted: dict[str, list[float]]) -> str:
+    """Say how often tokens came, and how often they should."""
+    pairs = zip(got["how often"], wanted["how often"], strict=True)
+    rows = [
+        f"token {token}: {one:.3f}, right is about {other:.3f}"
+        for token, (one, other) in enumerate(pairs)
+        if one or other
+    ]
+    return "Shares of the draws: " + "; ".join(rows) + "."
+
+
+def _frequencies(own: Solution, seed: int, *settings: float | None) -> dict[str, list[float]]:
     """Return how often each of the five tokens is drawn."""
     logits = torch.tensor(SHARES).log() + 3  # a softmax does not feel what is added to all
     drawn = own.next_token(logits.repeat(DRAWS, 1), *settings, generator=_generator(seed))
-    return torch.bincount(drawn.flatten(), minlength=5) / DRAWS
+    return _counted(drawn, 5)
 
 
-def _each_row(own: Solution, seed: int) -> torch.Tensor:
+def _each_row(own: Solution, seed: int) -> list[dict[str, list[float]]]:
     """Return how often each token is drawn for either of two kinds of rows, which alternate."""
-    logits = torch.tensor([SHARES, SHARES[::-1]]).log().repeat(DRAWS // 2, 1)
-    drawn = own.next_token(logits, 1.0, 4, 0.9, generator=_generator(seed)).view(-1, 2)
-    counts = [torch.bincount(column, minlength=5) for column in drawn.T]
-    return torch.stack(counts) / len(drawn)
+    logits = torch.tensor([SHARES, SHARES[::-1]]).log().repeat(DRAWS, 1)
+    drawn = own.next_token(logits, 1.0, 4, 0.9, _generator(seed))
+    return [_counted(column, 5) for column in drawn.view(-1, 2).T]
 
 
 def _likeliest(own: Solution, seed: int, *settings: float | None) -> torch.Tensor:
@@ -48,13 +63,16 @@ def _certain(seed: int, rows: int = 3, vocab_size: int = 7) -> torch.Tensor:
     return 60.0 * nn.functional.one_hot(tokens, vocab_size) - 30
 
 
-def _same_seed(own: Solution, seed: int) -> list[bool]:
+def _same_seed(own: Solution, seed: int) -> dict[str, bool]:
     """Return whether one seed gives the same tokens twice, and whether another seed does."""
     logits = torch.zeros(200, 5)
     one, same, other = (
         own.next_token(logits, 1.0, 4, 0.9, _generator(number)) for number in (seed, seed, seed + 1)
     )
-    return [torch.equal(one, same), torch.equal(one, other)]
+    return {
+        "same seed, same tokens": torch.equal(one, same),
+        "another seed, same tokens": torch.equal(one, other),
+    }
 
 
 def _left_alone(own: Solution, seed: int) -> torch.Tensor:
@@ -80,14 +98,22 @@ class Scripted(nn.Module):
         self.inner = nn.Dropout(0.5)
         self.sure = sure
         self.seq_size = seq_size
-        self.asked: list[list[bool]] = []
+        self.asked: list[dict[str, bool]] = []
+
+    def state(self) -> dict[str, bool]:
+        """Return in which mode it is, with its dropout, and whether gradients are kept."""
+        return {
+            "training": self.training,
+            "its dropout in training": self.inner.training,
+            "gradients kept": torch.is_grad_enabled(),
+        }
 
     def forward(self, idx: torch.Tensor) -> tuple[torch.Tensor, None]:
         """Return logits (B, T, 11) for token ids (B, T), and no loss."""
         T = idx.shape[1]
         if self.seq_size < T:
             raise ValueError(f"{T} tokens: the model takes {self.seq_size} at most")
-        self.asked.append([self.training, self.inner.training, torch.is_grad_enabled()])
+        self.asked.append(self.state())
         length = torch.arange(T) + 1
         right = (2 * idx + idx[:, :1] + length + 1 + 5 * self.training) % 11
         second = (right + 3) % 11
@@ -106,38 +132,42 @@ def _in_training(own: Solution, seed: int) -> torch.Tensor:
     return own.generate(model, torch.tensor([[seed], [5]]), 3, 4)
 
 
-def _asked(own: Solution, seed: int, column: slice) -> list[list[bool]]:
-    """Return how the model was asked each time, begun in training mode."""
+def _asked(own: Solution, seed: int, *which: str) -> list[dict[str, bool]]:
+    """Return how the model was each time it was asked, begun in training mode."""
     model = Scripted().train()
     own.generate(model, torch.tensor([[seed], [5]]), 3, 4)
-    return [one[column] for one in model.asked]
+    return [{name: one[name] for name in which} for one in model.asked]
 
 
-def _modes_after(own: Solution, seed: int) -> list[bool]:
-    """Return the modes afterwards of models that were in training and in evaluation mode."""
-    modes = []
-    for training in (True, False):
+def _modes_after(own: Solution, seed: int) -> dict[str, dict[str, bool]]:
+    """Return how models that were in training and in evaluation mode are afterwards."""
+    after = {}
+    for before, training in (("was in training", True), ("was in evaluation", False)):
         model = Scripted().train(training)
         own.generate(model, torch.tensor([[seed]]), 1, 4)
-        modes += [model.training, model.inner.training, torch.is_grad_enabled()]
-    return modes
+        after[before] = model.state()
+    return after
 
 
-def _second_chosen(own: Solution, seed: int, **settings: float) -> torch.Tensor:
+def _first_written(own: Solution, seed: int, **settings: float) -> dict[str, list[float]]:
     """Return how often the first new token is each of the 11, for a model that is not sure."""
     idx = torch.zeros(DRAWS, 1, dtype=torch.long)
-    drawn = own.generate(Scripted(3.0).eval(), idx, 1, 4, **settings, generator=_generator(seed))
-    return torch.bincount(drawn[:, 1], minlength=11) / DRAWS
+    model = Scripted(3.0).eval()
+    drawn = own.generate(model, idx, 1, 4, **settings, generator=_generator(seed))
+    return _counted(drawn[:, 1], 11)
 
 
-def _same_text(own: Solution, seed: int) -> list[bool]:
+def _same_text(own: Solution, seed: int) -> dict[str, bool]:
     """Return whether one seed gives the same text twice, and whether another seed does."""
     idx = torch.zeros(9, 2, dtype=torch.long)
     one, same, other = (
         own.generate(Scripted(1.0).eval(), idx, 9, 4, generator=_generator(number))
         for number in (seed, seed, seed + 1)
     )
-    return [torch.equal(one, same), torch.equal(one, other)]
+    return {
+        "same seed, same tokens": torch.equal(one, same),
+        "another seed, same tokens": torch.equal(one, other),
+    }
 
 
 def _prompt_after(own: Solution, seed: int) -> torch.Tensor:
@@ -147,7 +177,7 @@ def _prompt_after(own: Solution, seed: int) -> torch.Tensor:
 
 
 def _drawn(says: str, *settings: float | None) -> Probe:
-    return Probe(says, lambda own, seed: _frequencies(own, seed, *settings), WIDE)
+    return Probe(says, lambda own, seed: _frequencies(own, seed, *settings), WIDE, _differently)
 
 
 PROBES = (
@@ -160,20 +190,20 @@ PROBES = (
         lambda own, seed: own.next_token(_certain(seed)),
     ),
     _drawn("each token is drawn as often as the softmax of the logits says"),
-    _drawn("a temperature of 2 makes the choice more even", 2.0),
+    _drawn("a temperature of 5 makes the choice more even", 5.0),
     _drawn("a temperature of 0.5 makes the choice surer", 0.5),
     Probe(
         "a temperature of 0 takes the likeliest token",
         lambda own, seed: own.next_token(_certain(seed, 4, 6) / 30, 0.0, 3, 0.5),
     ),
     _drawn("top_k = 2 leaves the two likeliest tokens", 1.0, 2),
-    _drawn("top_k = 4, also at a temperature of 2", 2.0, 4),
+    _drawn("top_k = 4, also at a temperature of 5", 5.0, 4),
     _drawn("top_k above V leaves all tokens", 1.0, 9),
     _drawn("top_p = 0.6 leaves the fewest tokens that reach 0.6: 0.42 and 0.27", 1.0, None, 0.6),
     _drawn("top_p = 0.3 leaves the likeliest token", 1.0, None, 0.3),
     _drawn("top_p looks at the tempered probabilities: warmer", 3.0, None, 0.6),
     _drawn("top_p looks at the tempered probabilities: cooler", 0.4, None, 0.75),
-    _drawn("top_p = 1 leaves all tokens", 1.0, None, 1.0),
+    _drawn("top_p = 0.999 leaves all tokens", 1.0, None, 0.999),
     _drawn("of top_k = 2 and top_p = 0.8, both are kept to", 1.0, 2, 0.8),
     _drawn("of top_k = 3 and top_p = 0.45, both are kept to", 1.0, 3, 0.45),
     Probe("each row is drawn from its own logits", _each_row, WIDE),
@@ -205,24 +235,28 @@ PROBES = (
     ),
     Probe("dropout is off while it writes", _in_training),
     Probe(
-        "the model is in evaluation mode each time", lambda own, seed: _asked(own, seed, slice(2))
+        "the model is in evaluation mode each time",
+        lambda own, seed: _asked(own, seed, "training", "its dropout in training"),
     ),
-    Probe("no gradients are kept", lambda own, seed: _asked(own, seed, slice(2, 3))),
+    Probe("no gradients are kept", lambda own, seed: _asked(own, seed, "gradients kept")),
     Probe("afterwards the model is in the mode in which it was", _modes_after),
     Probe(
         "generate passes the temperature on",
-        lambda own, seed: _second_chosen(own, seed, temperature=2.0),
+        lambda own, seed: _first_written(own, seed, temperature=3.0),
         WIDE,
+        _differently,
     ),
     Probe(
         "generate passes top_k on",
-        lambda own, seed: _second_chosen(own, seed, top_k=2),
+        lambda own, seed: _first_written(own, seed, top_k=2),
         WIDE,
+        _differently,
     ),
     Probe(
         "generate passes top_p on",
-        lambda own, seed: _second_chosen(own, seed, top_p=0.5),
+        lambda own, seed: _first_written(own, seed, top_p=0.5),
         WIDE,
+        _differently,
     ),
     Probe("the generator decides what is written", _same_text),
     Probe("the prompt stays as it was", _prompt_after),
