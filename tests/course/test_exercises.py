@@ -9,7 +9,7 @@ import pytest
 
 from playattention.course import EXERCISES, exercise
 from playattention.course.exercise import Exercise
-from playattention.course.judge import Raised, judge, load
+from playattention.course.judge import Raised, judge, load, observe
 
 PAGES = {
     "01-data-and-tokens": "characters byte-pair-encoding vocabulary-size shards",
@@ -58,6 +58,14 @@ def diagnosis(one: Exercise, source: str) -> str | None:
 @each_exercise
 def test_the_reference_passes(name: str):
     assert failure(exercise(name), exercise(name).solution) == ""
+
+
+@each_exercise
+def test_no_property_fails_to_be_looked_at(name: str):
+    """An error in the probe itself would meet every solution alike, and let all pass."""
+    reference = load(exercise(name).solution, "reference")
+    for probe in exercise(name).probes:
+        assert not isinstance(observe(probe, reference, 0), Raised), probe.says
 
 
 @pytest.mark.parametrize(("name", "number"), all_of("equivalents"))

@@ -15,6 +15,7 @@ from playattention.course.filling import (
     dependencies,
     draw_ids,
     elsewhere,
+    every_weight,
     fill,
     fill_with,
     is_untouched,
@@ -108,6 +109,13 @@ def _first(own: Solution, seed: int) -> str:
     return "about ln 50 = 3.9" if abs(loss - math.log(50)) < 0.5 else "far from ln 50 = 3.9"
 
 
+def _spread(own: Solution, _: int) -> str:
+    """Tell the standard deviation of a fresh embedding table, which is the head, too."""
+    tables = [one for one in every_weight(own.GPT(50, 8, 48, 4, 2)) if one.numel() == 50 * 48]
+    spread = torch.cat([one.flatten() for one in tables]).std().item()
+    return "about 0.02" if 0.015 < spread < 0.025 else f"{spread:.3f}"
+
+
 def _counts(own: Solution, _: int) -> dict[str, int]:
     module = own.GPT(V, SEQ_SIZE, C, 3, 2)
     counts = count_weights(module)
@@ -188,6 +196,7 @@ the names are up to you.
             "the loss is ln V = ln 11 if all weights are 0: every token is equally likely", _even
         ),
         Probe("the first loss of a fresh model is about ln V", _first),
+        Probe("the table begins with a standard deviation of 0.02", _spread),
         Probe(
             "the logits of a token depend on those up to itself, in evaluation",
             lambda own, seed: _in(own, seed, False),

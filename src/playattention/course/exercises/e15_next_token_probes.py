@@ -51,6 +51,12 @@ def _each_row(own: Solution, seed: int) -> list[dict[str, list[float]]]:
     return [_counted(column, 5) for column in drawn.view(-1, 2).T]
 
 
+def _likeliest(own: Solution, seed: int, *settings: float | None) -> torch.Tensor:
+    """Return what is drawn from sixteen nearly even rows: with one token left, no chance is."""
+    logits = torch.randn(16, 9, generator=_generator(seed)) / 9
+    return own.next_token(logits, *settings, generator=_generator(seed))
+
+
 def _certain(seed: int, rows: int = 3, vocab_size: int = 7) -> torch.Tensor:
     """Return logits (rows, vocab_size) of which one is so large that it is drawn for sure."""
     tokens = torch.randint(vocab_size, (rows,), generator=_generator(seed))
@@ -201,6 +207,14 @@ PROBES = (
     _drawn("of top_k = 2 and top_p = 0.8, both are kept to", 1.0, 2, 0.8),
     _drawn("of top_k = 3 and top_p = 0.45, both are kept to", 1.0, 3, 0.45),
     Probe("each row is drawn from its own logits", _each_row, WIDE),
+    Probe(
+        "top_k = 1 leaves the likeliest token of each row",
+        lambda own, seed: _likeliest(own, seed, 1.0, 1),
+    ),
+    Probe(
+        "a tiny top_p leaves the likeliest token of each row",
+        lambda own, seed: _likeliest(own, seed, 1.0, None, 0.01),
+    ),
     Probe("the generator decides what is drawn", _same_seed),
     Probe("the logits stay as they were", _left_alone),
     Probe(
