@@ -23,6 +23,8 @@ COUNT = int(os.environ.get("FUZZ_MUTANTS", "50"))
 SECONDS = 6.0
 """For one mutant, on a machine that may be busy."""
 
+pytestmark = pytest.mark.slow
+
 FUZZED = [name for name in EXERCISES if exercise(name).mistakes]
 
 
