@@ -5,7 +5,6 @@ the page, at the event, and end with the frame after the last thing that was dra
 it: asked, computed, answered and painted, on the cores that the server has to share.
 """
 
-import gzip
 import re
 import shutil
 import signal
@@ -193,9 +192,8 @@ def page_sizes() -> dict[str, list[float]]:
         "page code: its comments and indentation left out": [
             sum(len(COMMENT.sub("", file).encode()) for file in files) / 1000
         ],
-        "page as its files lie there": [sum(len(file.encode()) for file in files) / 1000],
-        "page as it is sent (gzip)": [
-            sum(len(gzip.compress(file.encode(), 9)) for file in files) / 1000
+        "page as its files lie there, and are sent": [
+            sum(len(file.encode()) for file in files) / 1000
         ],
     }
 

@@ -168,6 +168,17 @@ def test_the_page_is_served_with_its_files(page, request):
     assert "javascript" in script.headers["content-type"]
 
 
+def test_a_file_that_the_browser_has_is_not_sent_again_until_it_changes(page, request):
+    client = request.getfixturevalue("client")
+    known = {"If-None-Match": client.get("/views/flow.js").headers["etag"]}
+    again = client.get("/views/flow.js", headers=known)
+    assert (again.status_code, again.content) == (304, b"")
+    (page / "views" / "flow.js").write_text("export const flow = 22;")
+    assert client.get("/views/flow.js", headers=known).text == "export const flow = 22;"
+    head = client.head("/views/flow.js")
+    assert (head.content, head.headers["content-length"]) == (b"", "23")
+
+
 @pytest.mark.parametrize(
     "path",
     ["/../secret.txt", "/%2e%2e/secret.txt", "/..%2fsecret.txt", "/views/../../secret.txt",

@@ -12,9 +12,7 @@ from pathlib import Path
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
-from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
-from starlette.middleware.gzip import GZipMiddleware
 
 from playattention import __version__
 from playattention.errors import UserError
@@ -22,6 +20,7 @@ from playattention.playground.guard import Guard
 from playattention.playground.jobs import BusyError, Jobs
 from playattention.playground.looks import Looks
 from playattention.playground.opened import MissingError, Shelf
+from playattention.playground.page_files import PageFiles
 from playattention.playground.routes import learning, looking, predicting, shelf, training, writing
 
 PAGE = Path(__file__).parent / "page"
@@ -72,7 +71,7 @@ def create_app(
         app.include_router(part.router)
     _tell_errors(app)
     app.add_api_route("/plotly.js", plotly, include_in_schema=False)
-    app.mount("/", GZipMiddleware(StaticFiles(directory=PAGE, html=True, check_dir=False)))
+    app.mount("/", PageFiles(PAGE))
     app.add_middleware(Guard, hosts=hosts, token=token)
     return app
 
