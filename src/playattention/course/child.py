@@ -14,6 +14,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
@@ -27,9 +28,9 @@ from playattention.course.guard import EndedError, Guard, Printed, limit_memory
 from playattention.course.judge import (
     Verdict,
     diagnose,
-    expected,
     first_failure,
     load,
+    look_ahead,
     place_of,
 )
 from playattention.course.messages import (
@@ -43,7 +44,7 @@ from playattention.course.messages import (
     stopped,
     wrong_kind,
 )
-from playattention.course.wording import picture, told
+from playattention.course.wording import foretold, picture, told
 
 LEAVE = os._exit
 """Python's own, before the guard takes its place: torch need not be taken apart at the end."""
@@ -97,7 +98,7 @@ class Check:
         self._source = self._path.read_bytes()
         self._exercise: Exercise = exercise(job.exercise)
         self._names = [one.__name__ for one in self._exercise.reference]
-        self._right = expected(self._exercise)
+        look_ahead(self._exercise)
         notes = Path(job.notes)
         self._result: TextIO = (notes / "result.jsonl").open("w", encoding="utf-8")
         self._crash: TextIO = (notes / "crash.txt").open("w", encoding="utf-8")
@@ -140,13 +141,17 @@ class Check:
             return
         at_load = self._printed.text
         began = time.monotonic()
-        verdict = first_failure(self._exercise, solution, self._right)
+        verdict = first_failure(self._exercise, solution)
         if verdict.passed:
             self._write(verdict, None, at_load)
+            if self._exercise.predictions is not None:
+                guesses = self._exercise.predictions(solution)
+                self._write(verdict, None, at_load, [foretold(one) for one in guesses])
             return
         self._tell(solution, verdict, at_load)
         if time.monotonic() - began < SECONDS_TO_LOOK_FOR_CAUSE:
-            mistake = diagnose(self._exercise, solution)
+            assert verdict.probe is not None
+            mistake = diagnose(self._exercise, solution, verdict.probe)
             if mistake is not None:
                 self._tell(solution, replace(verdict, mistake=mistake), at_load)
 
@@ -210,7 +215,13 @@ class Check:
     def _problem(self, message: Message) -> None:
         self._write(Verdict(False, 0), message, self._printed.text)
 
-    def _write(self, verdict: Verdict, message: Message | None, printed: str) -> None:
+    def _write(
+        self,
+        verdict: Verdict,
+        message: Message | None,
+        printed: str,
+        predictions: Sequence[dict[str, Any]] = (),
+    ) -> None:
         outcome: dict[str, Any] = {
             "passed": verdict.passed,
             "held": verdict.held,
@@ -219,6 +230,7 @@ class Check:
             "mistake": verdict.mistake.name if verdict.mistake else None,
             "message": None if message is None else message.state(),
             "printed": printed,
+            "predictions": predictions,
             **picture(verdict),
         }
         self._result.write(json.dumps(outcome) + "\n")

@@ -12,7 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from types import ModuleType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import torch
 
 Solution = ModuleType
 """A learner's file, the reference or a mistake, loaded: what is written in it, by name."""
@@ -60,6 +63,29 @@ class Mistake:
 
 
 @dataclass(frozen=True)
+class Prediction:
+    """What the learner expects of a change, beside what it does.
+
+    Args:
+        name: Of the change: "no_mask".
+        asked: The change and the question, as they stand in the learner's file.
+        predicted: The learner's answer.
+        happened: The right one, measured.
+        evidence: A sentence with the numbers that say so.
+        read: What to read: a section of `docs/`.
+        picture: Attention weights (T, T) before and after the change, if it is about these.
+    """
+
+    name: str
+    asked: str
+    predicted: str
+    happened: str
+    evidence: str
+    read: str
+    picture: "tuple[torch.Tensor, torch.Tensor] | None" = None
+
+
+@dataclass(frozen=True)
 class Exercise:
     """A piece for the learner to write.
 
@@ -79,6 +105,9 @@ class Exercise:
         equivalents: Other ways to write it that are just as right: whole files, imports included.
         mistakes: The known ones.
         read: The section of `docs/` that teaches it.
+        predictions: For an exercise whose solution is guesses, none of them wrong to write down:
+            runs what was guessed about, and returns each beside its outcome. Takes seconds; asked
+            once the solution has passed.
     """
 
     number: int
@@ -93,6 +122,7 @@ class Exercise:
     read: str
     follows: Literal["GPT", "GPT-2"] | None = None
     imports: tuple[str, ...] = ("import torch",)
+    predictions: Callable[[Solution], list[Prediction]] | None = None
 
     @property
     def file(self) -> str:
@@ -124,17 +154,32 @@ class Exercise:
 
     def _file(self, parts: list[str], goal: str = "") -> str:
         told = [f'"""Exercise {self.number}: {self.title}.\n\n{goal.strip()}\n"""'] if goal else []
-        head = "\n\n".join([*told, "\n".join(self.imports)])
-        return "\n\n\n".join([head, *(part.strip() for part in parts)]) + "\n"
+        head = "\n\n".join([*told, "\n".join(self.imports)]).strip()
+        return "\n\n\n".join([head, *(part.strip() for part in parts)]).lstrip() + "\n"
 
 
 def _hollow(source: str) -> str:
-    """Return functions and methods without their bodies; docstrings stay."""
+    """Return functions and methods without their bodies; docstrings and `super().__init__()` stay.
+
+    Functions inside of functions go with the bodies.
+    """
     lines = source.splitlines()
-    functions = [one for one in ast.walk(ast.parse(source)) if isinstance(one, ast.FunctionDef)]
-    for one in sorted(functions, key=lambda function: -function.lineno):
-        first = one.body[0]
-        told = first.end_lineno if ast.get_docstring(one) else first.lineno - 1
-        indent = " " * (one.col_offset + 4)
-        lines[told : one.end_lineno] = [f'{indent}raise NotImplementedError("to be written")']
+    functions: list[ast.FunctionDef] = []
+    for one in ast.parse(source).body:
+        inside = one.body if isinstance(one, ast.ClassDef) else [one]
+        functions += [each for each in inside if isinstance(each, ast.FunctionDef)]
+    for function in reversed(functions):
+        kept = [one for one in function.body if _stays(one)]
+        first = function.body[0]
+        told = max([one.end_lineno or 0 for one in kept], default=first.lineno - 1)
+        indent = " " * (function.col_offset + 4)
+        lines[told : function.end_lineno] = [f'{indent}raise NotImplementedError("to be written")']
     return "\n".join(lines)
+
+
+def _stays(statement: ast.stmt) -> bool:
+    """Tell whether a statement is a docstring, or begins a module as all do."""
+    if not isinstance(statement, ast.Expr):
+        return False
+    text = ast.unparse(statement)
+    return isinstance(statement.value, ast.Constant) or text == "super().__init__()"

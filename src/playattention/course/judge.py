@@ -5,13 +5,14 @@ that a solution can do no harm (`sandbox.py`).
 """
 
 import linecache
+import math
 import random
 import sys
 import traceback
 import types
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import PurePath
 from typing import Any
 
@@ -121,63 +122,77 @@ def judge(exercise: Exercise, solution: Solution) -> Verdict:
         exercise: What it is to be a solution of.
         solution: Loaded: a module with what the exercise asks for.
     """
-    verdict = first_failure(exercise, solution, expected(exercise))
-    return verdict if verdict.passed else replace(verdict, mistake=diagnose(exercise, solution))
+    verdict = first_failure(exercise, solution)
+    if verdict.probe is None:
+        return verdict
+    return replace(verdict, mistake=diagnose(exercise, solution, verdict.probe))
 
 
-def expected(exercise: Exercise) -> list[Any]:
-    """Return what is right, look by look: probe after probe, each with all seeds.
-
-    Asked before a solution is loaded, it is out of reach of what a solution changes in torch.
-    """
-    reference = load(exercise.solution, "reference")
-    return [observe(probe, reference, seed) for probe, seed in _looks(exercise)]
-
-
-def first_failure(exercise: Exercise, solution: Solution, right: list[Any]) -> Verdict:
+def first_failure(exercise: Exercise, solution: Solution) -> Verdict:
     """Look at the properties until one fails; the cause is not looked for.
 
     Args:
         exercise: What it is to be a solution of.
         solution: Loaded.
-        right: What `expected` returned.
     """
-    for (probe, seed), wanted in zip(_looks(exercise), right, strict=True):
-        got = observe(probe, solution, seed)
-        difference = first_difference(got, wanted, probe.tolerance)
-        if difference is not None:
-            held = exercise.probes.index(probe)
-            return Verdict(False, held, probe, seed, got, wanted, difference)
+    for held, probe in enumerate(exercise.probes):
+        for seed in SEEDS:
+            got, wanted = observe(probe, solution, seed), wanted_of(exercise, probe, seed)
+            difference = first_difference(got, wanted, probe.tolerance)
+            if difference is not None:
+                return Verdict(False, held, probe, seed, got, wanted, difference)
     return Verdict(True, len(exercise.probes))
 
 
-def diagnose(exercise: Exercise, solution: Solution) -> Mistake | None:
-    """Return the one mistake that behaves in every probe as a solution does; None if not one."""
-    own = [observe(probe, solution, seed) for probe, seed in _looks(exercise)]
-    alike = [
-        mistake
-        for mistake in exercise.mistakes
-        if _behaves(exercise, load(exercise.wrong(mistake), "mistake"), own)
-    ]
+def look_ahead(exercise: Exercise) -> None:
+    """Find out all that is right: what a file does to torch later no longer reaches it."""
+    for probe in exercise.probes:
+        for seed in SEEDS:
+            wanted_of(exercise, probe, seed)
+
+
+@cache
+def wanted_of(exercise: Exercise, probe: Probe, seed: int) -> Any:
+    """Return what is right in a probe: what the reference gives."""
+    return observe(probe, _reference(exercise), seed)
+
+
+@cache
+def _reference(exercise: Exercise) -> Solution:
+    return load(exercise.solution, "reference")
+
+
+def diagnose(exercise: Exercise, solution: Solution, failed: Probe) -> Mistake | None:
+    """Return the one mistake that behaves in every probe as a solution does; None if not one.
+
+    What raises everywhere is like all else that does: it tells of no mistake in particular.
+
+    Args:
+        exercise: What it is to be a solution of.
+        solution: One that is wrong.
+        failed: The probe that showed it, where most mistakes already show to be others.
+    """
+    probes = sorted(exercise.probes, key=lambda probe: probe is not failed)
+    looks = [(probe, seed) for seed in SEEDS for probe in probes]
+    own = [observe(probe, solution, seed) for probe, seed in looks]
+    if all(isinstance(seen, Raised) for seen in own):
+        return None
+    alike = []
+    for mistake in exercise.mistakes:
+        variant = load(exercise.wrong(mistake), "mistake")
+        if all(
+            first_difference(seen, observe(probe, variant, seed), probe.tolerance) is None
+            for (probe, seed), seen in zip(looks, own, strict=True)
+        ):
+            alike.append(mistake)
     return alike[0] if len(alike) == 1 else None
-
-
-def _looks(exercise: Exercise) -> Iterator[tuple[Probe, int]]:
-    return ((probe, seed) for probe in exercise.probes for seed in SEEDS)
-
-
-def _behaves(exercise: Exercise, solution: Solution, own: list[Any]) -> bool:
-    return all(
-        first_difference(seen, observe(probe, solution, seed), probe.tolerance) is None
-        for (probe, seed), seen in zip(_looks(exercise), own, strict=True)
-    )
 
 
 def observe(probe: Probe, solution: Solution, seed: int) -> Any:
     """Return what a probe sees: in float64, with every source of chance begun at the seed."""
     before, state, default = random.getstate(), torch.get_rng_state(), torch.get_default_dtype()
     random.seed(seed)
-    torch.manual_seed(seed)
+    torch.default_generator.manual_seed(seed)  # torch.manual_seed also asks every GPU library
     torch.set_default_dtype(torch.float64)
     try:
         with warnings.catch_warnings():
@@ -232,7 +247,8 @@ def first_difference(got: Any, wanted: Any, tolerance: float) -> Difference | No
     elif isinstance(wanted, list) and isinstance(got, list) and len(got) == len(wanted):
         pairs = [(f"[{n}]", *pair) for n, pair in enumerate(zip(got, wanted, strict=True))]
     elif isinstance(wanted, float) and isinstance(got, float | int):
-        same = abs(got - wanted) <= tolerance * max(1.0, abs(wanted)) or got == wanted
+        near = abs(got - wanted) <= tolerance * max(1.0, abs(wanted))
+        same = near or got == wanted or (math.isnan(got) and math.isnan(wanted))
         return None if same else Difference("", got, wanted)
     else:
         same = type(got) is type(wanted) and got == wanted

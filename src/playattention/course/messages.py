@@ -59,6 +59,24 @@ def _part(label: str, text: str) -> str:
     return f"{label:<9} " + "\n".join(lines)[len(indent) :]
 
 
+def prediction_text(found: dict[str, Any]) -> str:
+    """Return a prediction beside its outcome, as it is printed.
+
+    Args:
+        found: As `wording.foretold` gives it.
+    """
+    mark = "as predicted" if found["predicted"] == found["happened"] else "not as predicted"
+    parts = (
+        (f"{found['name']}: {mark}", ""),
+        ("Asked", found["asked"]),
+        ("You said", found["predicted"]),
+        ("It is", found["happened"]),
+        ("Evidence", found["evidence"]),
+        ("Read", found["read"]),
+    )
+    return "\n".join(_part(label, str(part)) if part else label for label, part in parts)
+
+
 def at(file: str, line: int, text: str = "") -> str:
     """Return a place in a learner's file, with the line itself below it where it is known."""
     place = f"{file}, line {line}" if line else file

@@ -21,13 +21,15 @@ from typing import Any
 
 import psutil
 
-from playattention.course.outcome import Ended, Outcome, read_outcome
+from playattention.course.outcome import Ended, Outcome, last, read_outcome
 from playattention.errors import UserError
 
 SECONDS = 9.0
 """From the start of a process to the end of a check that does not end by itself."""
 SECONDS_OF_ITS_OWN = (4.0, 6.0)
 """Of these, a file has so many at least, however slowly torch was imported, and at most."""
+SECONDS_FOR_PREDICTIONS = 60.0
+"""More of them for a file that is right, while it is shown what happens: our own code runs then."""
 PATIENCE = 120.0
 """Seconds for torch to be imported: from a cold disk, on a busy machine."""
 MEMORY = 2**30
@@ -138,15 +140,17 @@ class Child:
         with suppress(OSError):  # a process that is gone is told below
             self._process.stdin.write(json.dumps(job).encode() + b"\n")
             self._process.stdin.close()
-        until = time.monotonic() + seconds
+        until, rest, notes = time.monotonic() + seconds, True, Path(self._notes.name)
         while True:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(TICK)
                 return ""
             if cancelled():
                 raise CancelledError
-            if time.monotonic() > until:
+            if time.monotonic() > until and not (rest and _has_passed(notes)):
                 return "late"
+            if time.monotonic() > until:
+                until, rest = until + SECONDS_FOR_PREDICTIONS, False
             if self._size > MOST_OUTPUT:
                 return "printed"
             if self._memory() > limit:
@@ -247,6 +251,11 @@ def _scratch(notes: Path, file: Path, source: bytes) -> Path:
                 (scratch / beside.name).write_bytes(beside.read_bytes())
     (scratch / file.name).write_bytes(source)
     return scratch.resolve()
+
+
+def _has_passed(notes: Path) -> bool:
+    found = last(notes / "result.jsonl")
+    return found is not None and found["passed"]
 
 
 @contextmanager

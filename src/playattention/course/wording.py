@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from playattention.course.calls import Call, described, short
-from playattention.course.exercise import Exercise
+from playattention.course.exercise import Exercise, Prediction
 from playattention.course.judge import Difference, Place, Raised, Verdict
 from playattention.course.messages import Message, at, cause_of_error
 
@@ -204,6 +204,19 @@ def picture(verdict: Verdict) -> dict[str, Any]:
             "wanted": {"kind": "text", "text": _value(difference.wanted)},
         }
     return {**pair, "place": list(difference.index)}
+
+
+def foretold(prediction: Prediction) -> dict[str, Any]:
+    """Return a prediction beside its outcome, as JSON.
+
+    Returns:
+        The prediction's fields but its picture, and "before" and "after": matrices as in
+        `picture`, or None.
+    """
+    told: dict[str, Any] = dict(vars(prediction))
+    pair = told.pop("picture") or (None, None)
+    before, after = (None if one is None else _drawn(one, (0, 0)) for one in pair)
+    return {**told, "before": before, "after": after}
 
 
 def _drawn(tensor: torch.Tensor, index: tuple[int, ...]) -> dict[str, Any]:
