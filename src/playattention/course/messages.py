@@ -127,9 +127,9 @@ def missing_names(file: str, missing: list[tuple[str, str]], there: dict[str, in
         evidence = f"{at(file, there[near[0]])} has {near[0]}. Did you mean {name}?"
     elif there:
         listed = ", ".join(f"{one} (line {line})" for one, line in there.items())
-        evidence = f"It defines: {listed}."
+        evidence = f"It also defines: {listed}."
     else:
-        evidence = "It defines nothing."
+        evidence = ""
     also = f" Nor has it: {', '.join(other for other, _ in missing[1:])}." if missing[1:] else ""
     return Message(f"{file} has no {kind} called {name}.{also}", evidence)
 
