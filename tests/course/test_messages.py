@@ -13,7 +13,7 @@ from playattention.course.calls import described
 from playattention.course.child import Check, Job
 from playattention.course.judge import Difference, judge, load
 from playattention.course.messages import Message
-from playattention.course.wording import picture, side_by_side
+from playattention.course.wording import _of_difference, picture, side_by_side
 from playattention.errors import UserError
 
 NAME = "causal_mask"
@@ -66,9 +66,9 @@ FILES = {
         "Did you mean causal_softmax?",
         2,
     ),
-    "has other names": ("def f():\n    0\n", "It defines: f (line 1).", None),
+    "has other names": ("def f():\n    0\n", "It also defines: f (line 1).", None),
     "is no function": ("causal_softmax = 3\n", "causal_softmax is 3; it must be a function.", None),
-    "is empty": ("", "no function called causal_softmax. Evidence It defines nothing.", None),
+    "is empty": ("", "no function called causal_softmax.", None),
     "returns nothing": (HEAD + "    scores.softmax(-1)\n", "None: is a `return` missing?", None),
     "returns a list": (
         HEAD + "    return scores.tolist()\n",
@@ -148,6 +148,7 @@ def test_four_parts_have_their_labels_and_fit_the_width():
         ({"a": 1}, "a dict of 1"),
         (torch.nn.Linear(1, 1), "a Linear"),
         (0.1 + 0.2, "0.3"),
+        (iter([1]), "a list_iterator"),
         ("x" * 99, "'" + "x" * 55 + " ..."),
     ],
 )
@@ -158,8 +159,20 @@ def test_a_value_is_described_in_a_few_words(value: object, told: str):
 def test_a_large_matrix_is_cut_around_the_difference():
     got = torch.zeros(3, 40, 50)
     text = side_by_side(got, got + 1, (2, 20, 30)).splitlines()
-    assert text[0].split() == ["yours[2,", "16:24,", "26:34]", "right"]
+    assert text[0].split() == ["yours[2,", "16:24,", "27:33]", "right"]
     assert len(text) == 9
+
+
+def test_matrices_side_by_side_fit_the_width():
+    got = torch.full((8, 8), -123.4567)
+    assert max(map(len, side_by_side(got, got, (0, 0)).splitlines())) <= 86
+
+
+def test_texts_that_differ_are_told_from_where_they_part():
+    texts = "to be or not to be", "to be or note to be"
+    told = _of_difference(Difference("[1]", *texts))
+    assert told.startswith("At [1] it gives ... ' be or not to be'; right is ... ' be or note to")
+    assert told.endswith("(they part at character 12).")
 
 
 def test_pictures_are_small_and_carry_what_json_has_no_number_for(solution: str):

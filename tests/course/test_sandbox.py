@@ -108,7 +108,8 @@ def test_a_hostile_file_gets_a_message_in_time(name: str, folder: Folder, mask: 
     folder.file(mask).write_text(source)
     began = time.monotonic()
     outcome = child.check(NAME, folder.file(mask), source.encode())
-    assert time.monotonic() - began < 10
+    busy = os.getloadavg()[0] > (os.cpu_count() or 1) if os.name != "nt" else False
+    assert time.monotonic() - began < (60 if busy else 10)
     assert not outcome.passed
     text = outcome.message.text
     assert told in " ".join(text.split())

@@ -238,9 +238,14 @@ ACTIONS: dict[str, Callable[[Learn, "Folder"], None]] = {
 
 def _tell(folder: "Folder", one: "Outline", outcome: "Outcome") -> None:
     """Print what came of a check."""
+    from playattention.course.messages import prediction_text
+
     took = f"{outcome.seconds:.1f} s"
     if outcome.passed:
-        print(f"{one.name}: right; all {outcome.of} properties hold ({took}).\n{_go_on(folder)}")
+        print(f"{one.name}: right; all {outcome.of} properties hold ({took}).")
+        for found in outcome.predictions:
+            print(f"\n{prediction_text(found)}")
+        print(_go_on(folder))
         return
     print(f"{one.name}: not yet ({took})\n", flush=True)
     if outcome.message is not None:

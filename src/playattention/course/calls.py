@@ -104,7 +104,7 @@ def described(value: Any) -> str:
             "" if value.is_floating_point() else f" of {str(value.dtype).removeprefix('torch.')}"
         )
         return f"a tensor{whole} of shape {tuple(value.shape)}"
-    if isinstance(value, nn.Module | torch.Generator | torch.optim.Optimizer):
+    if isinstance(value, nn.Module | torch.optim.Optimizer) or " at 0x" in short(value, 200):
         return f"a {type(value).__name__}"
     if isinstance(value, list | tuple):
         kind = "list" if isinstance(value, list) else "tuple"

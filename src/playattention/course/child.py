@@ -14,6 +14,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
@@ -25,11 +26,12 @@ from playattention.course.calls import Call, calls_of, described
 from playattention.course.exercise import Exercise, Solution
 from playattention.course.guard import EndedError, Guard, Printed, limit_memory
 from playattention.course.judge import (
+    Raised,
     Verdict,
     diagnose,
-    expected,
     first_failure,
     load,
+    look_ahead,
     place_of,
 )
 from playattention.course.messages import (
@@ -43,7 +45,7 @@ from playattention.course.messages import (
     stopped,
     wrong_kind,
 )
-from playattention.course.wording import picture, told
+from playattention.course.wording import foretold, picture, told
 
 LEAVE = os._exit
 """Python's own, before the guard takes its place: torch need not be taken apart at the end."""
@@ -80,7 +82,9 @@ def main() -> None:
     print("ready", flush=True)  # noqa: T201 - this is how the parent hears of it
     line = sys.stdin.readline()
     if line:
-        Check(Job(**json.loads(line))).run()
+        check = Check(Job(**json.loads(line)))
+        print("begins", flush=True)  # noqa: T201 - the learner's time does, now that ours is over
+        check.run()
     LEAVE(0)
 
 
@@ -97,7 +101,7 @@ class Check:
         self._source = self._path.read_bytes()
         self._exercise: Exercise = exercise(job.exercise)
         self._names = [one.__name__ for one in self._exercise.reference]
-        self._right = expected(self._exercise)
+        look_ahead(self._exercise)
         notes = Path(job.notes)
         self._result: TextIO = (notes / "result.jsonl").open("w", encoding="utf-8")
         self._crash: TextIO = (notes / "crash.txt").open("w", encoding="utf-8")
@@ -134,18 +138,27 @@ class Check:
         except Exception as error:
             self._problem(self._stopped(error))
             return
-        found = self._missing(solution)
-        if found is not None:
-            self._problem(found)
-            return
+        for one in self._exercise.reference:
+            thing = vars(solution).get(one.__name__, one)
+            if not callable(thing):
+                kind = "a class" if inspect.isclass(one) else "a function"
+                found = described(thing)
+                self._problem(wrong_kind(self._job.file, one.__name__, found, kind))
+                return
         at_load = self._printed.text
-        began = time.monotonic()
-        verdict = first_failure(self._exercise, solution, self._right)
+        began = time.process_time()
+        verdict = first_failure(self._exercise, solution)
         if verdict.passed:
             self._write(verdict, None, at_load)
+            if self._exercise.predictions is not None:
+                guesses = self._exercise.predictions(solution)
+                self._write(verdict, None, at_load, [foretold(one) for one in guesses])
+            return
+        if self._is_missing(solution, verdict):
             return
         self._tell(solution, verdict, at_load)
-        if time.monotonic() - began < SECONDS_TO_LOOK_FOR_CAUSE:
+        if time.process_time() - began < SECONDS_TO_LOOK_FOR_CAUSE:
+            assert verdict.probe is not None
             mistake = diagnose(self._exercise, solution, verdict.probe)
             if mistake is not None:
                 self._tell(solution, replace(verdict, mistake=mistake), at_load)
@@ -167,20 +180,27 @@ class Check:
         assert verdict.probe is not None
         return calls_of(verdict.probe, solution, verdict.seed, self._names)
 
-    def _missing(self, solution: Solution) -> Message | None:
-        """Return what is told where a name is missing, or is nothing that can be called."""
-        there = vars(solution)
-        kinds = {
-            one.__name__: "class" if inspect.isclass(one) else "function"
+    def _is_missing(self, solution: Solution, verdict: Verdict) -> bool:
+        """Tell of a name that a look asked for and that is not there, if this was what failed.
+
+        Not all of the reference's names need be there: a solution may do without one of its parts.
+        """
+        got = verdict.got
+        missing = [
+            (one.__name__, "class" if inspect.isclass(one) else "function")
             for one in self._exercise.reference
+            if one.__name__ not in vars(solution)
+        ]
+        asked = [
+            pair for pair in missing if isinstance(got, Raised) and f"'{pair[0]}'" in got.message
+        ]
+        if not asked or got.place is not None:
+            return False
+        others = {
+            name: line for name, line in _defined(self._source).items() if name not in self._names
         }
-        missing = [(name, kind) for name, kind in kinds.items() if name not in there]
-        if missing:
-            return missing_names(self._job.file, missing, _defined(self._source))
-        for name, kind in kinds.items():
-            if not callable(there[name]):
-                return wrong_kind(self._job.file, name, described(there[name]), f"a {kind}")
-        return None
+        self._problem(missing_names(self._job.file, asked, others))
+        return True
 
     def _stopped(self, error: Exception) -> Message:
         seen = self._guard.seen
@@ -210,7 +230,13 @@ class Check:
     def _problem(self, message: Message) -> None:
         self._write(Verdict(False, 0), message, self._printed.text)
 
-    def _write(self, verdict: Verdict, message: Message | None, printed: str) -> None:
+    def _write(
+        self,
+        verdict: Verdict,
+        message: Message | None,
+        printed: str,
+        predictions: Sequence[dict[str, Any]] = (),
+    ) -> None:
         outcome: dict[str, Any] = {
             "passed": verdict.passed,
             "held": verdict.held,
@@ -219,6 +245,7 @@ class Check:
             "mistake": verdict.mistake.name if verdict.mistake else None,
             "message": None if message is None else message.state(),
             "printed": printed,
+            "predictions": predictions,
             **picture(verdict),
         }
         self._result.write(json.dumps(outcome) + "\n")

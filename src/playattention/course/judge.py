@@ -11,7 +11,6 @@ import sys
 import traceback
 import types
 import warnings
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import PurePath
@@ -123,42 +122,47 @@ def judge(exercise: Exercise, solution: Solution) -> Verdict:
         exercise: What it is to be a solution of.
         solution: Loaded: a module with what the exercise asks for.
     """
-    verdict = first_failure(exercise, solution, expected(exercise))
-    return (
-        verdict
-        if verdict.passed
-        else replace(verdict, mistake=diagnose(exercise, solution, verdict.probe))
-    )
+    verdict = first_failure(exercise, solution)
+    if verdict.probe is None:
+        return verdict
+    return replace(verdict, mistake=diagnose(exercise, solution, verdict.probe))
 
 
-@cache
-def expected(exercise: Exercise) -> list[Any]:
-    """Return what is right, look by look: probe after probe, each with all seeds.
-
-    Asked before a solution is loaded, it is out of reach of what a solution changes in torch.
-    """
-    reference = load(exercise.solution, "reference")
-    return [observe(probe, reference, seed) for probe, seed in _looks(exercise.probes)]
-
-
-def first_failure(exercise: Exercise, solution: Solution, right: list[Any]) -> Verdict:
+def first_failure(exercise: Exercise, solution: Solution) -> Verdict:
     """Look at the properties until one fails; the cause is not looked for.
 
     Args:
         exercise: What it is to be a solution of.
         solution: Loaded.
-        right: What `expected` returned.
     """
-    for (probe, seed), wanted in zip(_looks(exercise.probes), right, strict=True):
-        got = observe(probe, solution, seed)
-        difference = first_difference(got, wanted, probe.tolerance)
-        if difference is not None:
-            held = exercise.probes.index(probe)
-            return Verdict(False, held, probe, seed, got, wanted, difference)
+    for held, probe in enumerate(exercise.probes):
+        for seed in SEEDS:
+            got, wanted = observe(probe, solution, seed), wanted_of(exercise, probe, seed)
+            difference = first_difference(got, wanted, probe.tolerance)
+            if difference is not None:
+                return Verdict(False, held, probe, seed, got, wanted, difference)
     return Verdict(True, len(exercise.probes))
 
 
-def diagnose(exercise: Exercise, solution: Solution, failed: Probe | None = None) -> Mistake | None:
+def look_ahead(exercise: Exercise) -> None:
+    """Find out all that is right: what a file does to torch later no longer reaches it."""
+    for probe in exercise.probes:
+        for seed in SEEDS:
+            wanted_of(exercise, probe, seed)
+
+
+@cache
+def wanted_of(exercise: Exercise, probe: Probe, seed: int) -> Any:
+    """Return what is right in a probe: what the reference gives."""
+    return observe(probe, _reference(exercise), seed)
+
+
+@cache
+def _reference(exercise: Exercise) -> Solution:
+    return load(exercise.solution, "reference")
+
+
+def diagnose(exercise: Exercise, solution: Solution, failed: Probe) -> Mistake | None:
     """Return the one mistake that behaves in every probe as a solution does; None if not one.
 
     What raises everywhere is like all else that does: it tells of no mistake in particular.
@@ -166,8 +170,7 @@ def diagnose(exercise: Exercise, solution: Solution, failed: Probe | None = None
     Args:
         exercise: What it is to be a solution of.
         solution: One that is wrong.
-        failed: The probe that showed it, where most mistakes already show to be others; it is
-            asked first.
+        failed: The probe that showed it, where most mistakes already show to be others.
     """
     probes = sorted(exercise.probes, key=lambda probe: probe is not failed)
     looks = [(probe, seed) for seed in SEEDS for probe in probes]
@@ -185,15 +188,11 @@ def diagnose(exercise: Exercise, solution: Solution, failed: Probe | None = None
     return alike[0] if len(alike) == 1 else None
 
 
-def _looks(probes: Iterable[Probe]) -> Iterator[tuple[Probe, int]]:
-    return ((probe, seed) for probe in probes for seed in SEEDS)
-
-
 def observe(probe: Probe, solution: Solution, seed: int) -> Any:
     """Return what a probe sees: in float64, with every source of chance begun at the seed."""
     before, state, default = random.getstate(), torch.get_rng_state(), torch.get_default_dtype()
     random.seed(seed)
-    torch.default_generator.manual_seed(seed)  # torch.manual_seed also keeps tracebacks, for GPUs
+    torch.default_generator.manual_seed(seed)  # torch.manual_seed also asks every GPU library
     torch.set_default_dtype(torch.float64)
     try:
         with warnings.catch_warnings():

@@ -59,6 +59,24 @@ def _part(label: str, text: str) -> str:
     return f"{label:<9} " + "\n".join(lines)[len(indent) :]
 
 
+def prediction_text(found: dict[str, Any]) -> str:
+    """Return a prediction beside its outcome, as it is printed.
+
+    Args:
+        found: As `wording.foretold` gives it.
+    """
+    mark = "as predicted" if found["predicted"] == found["happened"] else "not as predicted"
+    parts = (
+        (f"{found['name']}: {mark}", ""),
+        ("Asked", found["asked"]),
+        ("You said", found["predicted"]),
+        ("It is", found["happened"]),
+        ("Evidence", found["evidence"]),
+        ("Read", found["read"]),
+    )
+    return "\n".join(_part(label, str(part)) if part else label for label, part in parts)
+
+
 def at(file: str, line: int, text: str = "") -> str:
     """Return a place in a learner's file, with the line itself below it where it is known."""
     place = f"{file}, line {line}" if line else file
@@ -109,9 +127,9 @@ def missing_names(file: str, missing: list[tuple[str, str]], there: dict[str, in
         evidence = f"{at(file, there[near[0]])} has {near[0]}. Did you mean {name}?"
     elif there:
         listed = ", ".join(f"{one} (line {line})" for one, line in there.items())
-        evidence = f"It defines: {listed}."
+        evidence = f"It also defines: {listed}."
     else:
-        evidence = "It defines nothing."
+        evidence = ""
     also = f" Nor has it: {', '.join(other for other, _ in missing[1:])}." if missing[1:] else ""
     return Message(f"{file} has no {kind} called {name}.{also}", evidence)
 

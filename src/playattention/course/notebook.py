@@ -13,7 +13,8 @@ from playattention.course import EXERCISES, exercise
 from playattention.course.calls import calls_of
 from playattention.course.exercise import Exercise, Solution
 from playattention.course.judge import Verdict, judge, load
-from playattention.course.wording import told
+from playattention.course.messages import prediction_text
+from playattention.course.wording import foretold, told
 from playattention.errors import UserError, unknown
 
 
@@ -42,6 +43,8 @@ def check(name: str, *things: Callable[..., Any], **named: Callable[..., Any]) -
     took = f"{seconds:.1f} s, in this process: an endless loop is yours to interrupt"
     if verdict.passed:
         print(f"{name}: right; all {verdict.held} properties hold ({took})")  # noqa: T201
+        for one in found.predictions(solution) if found.predictions else []:
+            print(f"\n{prediction_text(foretold(one))}")  # noqa: T201
         return verdict
     assert verdict.probe is not None
     own = calls_of(verdict.probe, solution, verdict.seed, wanted)

@@ -29,6 +29,8 @@ class Outcome:
         wanted: What is right there.
         place: Index of the first element that differs.
         printed: What the file printed while the property that failed was looked at.
+        predictions: Of an exercise that asks for guesses: each beside its outcome, as
+            `wording.foretold` gives them.
         seconds: How long it took.
     """
 
@@ -42,6 +44,7 @@ class Outcome:
     wanted: dict[str, Any] | None = None
     place: list[int] = field(default_factory=list)
     printed: str = ""
+    predictions: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
 
     def state(self) -> dict[str, Any]:
@@ -73,7 +76,7 @@ def read_outcome(notes: Path, ended: Ended, file: str, source: bytes) -> Outcome
         file: Name of the learner's file.
         source: What is in it.
     """
-    written = _last(notes / "result.jsonl")
+    written = last(notes / "result.jsonl")
     if written is not None:
         told = written.pop("message")
         return Outcome(**written, message=told and Message.from_state(told))
@@ -90,7 +93,7 @@ def read_outcome(notes: Path, ended: Ended, file: str, source: bytes) -> Outcome
     return Outcome(False, message)
 
 
-def _last(path: Path) -> dict[str, Any] | None:
+def last(path: Path) -> dict[str, Any] | None:
     """Return the last whole line of JSON in a file; None: there is none."""
     with suppress(OSError):
         for line in reversed(path.read_text(encoding="utf-8").splitlines()):

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 
 from playattention.course.calls import Call, described, short
-from playattention.course.exercise import Exercise
+from playattention.course.exercise import Exercise, Prediction
 from playattention.course.judge import Difference, Place, Raised, Verdict
-from playattention.course.messages import Message, at, cause_of_error
+from playattention.course.messages import WIDTH, Message, at, cause_of_error
 
 MOST_SHOWN = 8
 """Rows and columns of a matrix in the terminal."""
@@ -112,6 +112,8 @@ check itself came to: {error})"
 def _of_difference(difference: Difference) -> str:
     place, got, wanted = difference.place, difference.got, difference.wanted
     where = f"At {place}" if place else ""
+    if isinstance(got, str) and isinstance(wanted, str):
+        return f"{f'{where} it' if where else 'It'} gives {_texts(got, wanted)}."
     if difference.within is None:
         return f"{f'{where} it' if where else 'It'} gives {_value(got)}; right is {_value(wanted)}."
     if not difference.many:  # as a whole: shape, dtype or device
@@ -123,6 +125,16 @@ def _of_difference(difference: Difference) -> str:
         told += f" {difference.many} of {size} numbers differ."
         told += f"\n{side_by_side(*difference.within, difference.index)}"
     return told
+
+
+def _texts(got: str, wanted: str) -> str:
+    """Return two texts from where they part, with a little before it."""
+    both = enumerate(zip(got, wanted, strict=False))
+    place = next((n for n, (one, other) in both if one != other), min(len(got), len(wanted)))
+    first = max(0, place - 10)
+    before = "... " if first else ""
+    one, other = (f"{before}{short(text[first:])}" for text in (got, wanted))
+    return f"{one}; right is {other} (they part at character {place})"
 
 
 def _value(value: Any) -> str:
@@ -141,10 +153,13 @@ def side_by_side(got: torch.Tensor, wanted: torch.Tensor, index: tuple[int, ...]
         wanted: The same shape.
         index: Of the element.
     """
-    left, name = _window(got, index)
-    right, _ = _window(wanted, index)
-    columns = [[_number(one) for one in row] for row in left + right]
-    width = max(len(one) for row in columns for one in row)
+    for shown in range(MOST_SHOWN, 1, -1):
+        left, name = _window(got, index, shown)
+        right, _ = _window(wanted, index, shown)
+        columns = [[_number(one) for one in row] for row in left + right]
+        width = max(len(one) for row in columns for one in row)
+        if 2 * (width + 1) * len(columns[0]) <= WIDTH - 18:
+            break
     rows = [" ".join(one.rjust(width) for one in row) for row in columns]
     half = len(left)
     gap = len(rows[0]) + 4
@@ -155,8 +170,10 @@ def side_by_side(got: torch.Tensor, wanted: torch.Tensor, index: tuple[int, ...]
     return "\n".join(lines)
 
 
-def _window(tensor: torch.Tensor, index: tuple[int, ...]) -> tuple[list[list[float]], str]:
-    """Return the part of a tensor around an element, and which part that is."""
+def _window(
+    tensor: torch.Tensor, index: tuple[int, ...], columns: int
+) -> tuple[list[list[float]], str]:
+    """Return the part of a tensor around an element, so wide at most, and which part that is."""
     if tensor.dim() == 1:
         tensor, index = tensor[None], (0, *index)
         hidden = True
@@ -164,9 +181,9 @@ def _window(tensor: torch.Tensor, index: tuple[int, ...]) -> tuple[list[list[flo
         hidden = False
     matrix = tensor[index[:-2]]
     places = []
-    for size, place in zip(matrix.shape, index[-2:], strict=True):
-        first = min(max(0, place - MOST_SHOWN // 2), max(0, size - MOST_SHOWN))
-        places.append(slice(first, min(size, first + MOST_SHOWN)))
+    for size, place, most in zip(matrix.shape, index[-2:], (MOST_SHOWN, columns), strict=True):
+        first = min(max(0, place - most // 2), max(0, size - most))
+        places.append(slice(first, min(size, first + most)))
     cut = matrix[places[0], places[1]]
     if cut.shape == tensor.shape:
         return cut.tolist(), ""
@@ -204,6 +221,19 @@ def picture(verdict: Verdict) -> dict[str, Any]:
             "wanted": {"kind": "text", "text": _value(difference.wanted)},
         }
     return {**pair, "place": list(difference.index)}
+
+
+def foretold(prediction: Prediction) -> dict[str, Any]:
+    """Return a prediction beside its outcome, as JSON.
+
+    Returns:
+        The prediction's fields but its picture, and "before" and "after": matrices as in
+        `picture`, or None.
+    """
+    told: dict[str, Any] = dict(vars(prediction))
+    pair = told.pop("picture") or (None, None)
+    before, after = (None if one is None else _drawn(one, (0, 0)) for one in pair)
+    return {**told, "before": before, "after": after}
 
 
 def _drawn(tensor: torch.Tensor, index: tuple[int, ...]) -> dict[str, Any]:
