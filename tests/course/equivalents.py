@@ -106,6 +106,10 @@ EQUIVALENTS: dict[str, tuple[Argued, ...]] = {
             ),
         ),
         *argued(
+            "nn.init.normal_(weight, std=0.02)",
+            ("0.02", "0.04", "as small as it has to be: the first loss is about ln V"),
+        ),
+        *argued(
             "positions = torch.arange(idx.size(1), device=idx.device)", ("(1)", "(-1)", SAME_AXIS)
         ),
     ),

@@ -3,6 +3,7 @@
 A fresh sample each time; `FUZZ_SEED=12` draws that of a run before, `FUZZ_MUTANTS=9999` takes all.
 """
 
+import ast
 import json
 import os
 import random
@@ -105,3 +106,29 @@ def test_every_equivalent_mutant_of_the_table_is_still_one(name: str, judges: Ju
         if not any(judges.passes(one.source) for one in alike):
             stale.append((before, after))
     assert stale == []
+
+
+# The means.
+
+
+@pytest.mark.parametrize("name", ["causal_mask"])
+def test_a_mutant_that_never_ends_or_ends_the_process_is_rejected(
+    name: str, judges: Judges, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(f"{__name__}.SECONDS", 2.0)
+    assert not judges.passes("while True: pass")
+    assert not judges.passes("import os\nos._exit(0)")
+    assert not judges.passes("raise SystemExit")
+    assert judges.passes(exercise(name).solution)
+
+
+def test_mutants_differ_from_the_source_and_from_each_other():
+    source = exercise("causal_mask").solution
+    texts = [mutant.source for mutant in mutants(source)]
+    assert len(set(texts)) == len(texts) > 50
+    assert ast.unparse(ast.parse(source)) not in texts
+
+
+def test_a_seed_draws_the_same_sample_and_another_seed_another():
+    made = mutants(exercise("optimizer").solution)
+    assert sample(made, 20, 1) == sample(made, 20, 1) != sample(made, 20, 2)
