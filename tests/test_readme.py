@@ -13,6 +13,7 @@ from playattention.commands.export import Export
 from playattention.commands.generate import Generate
 from playattention.commands.import_weights import ImportWeights
 from playattention.commands.ladder import Ladder
+from playattention.commands.learn import Learn
 from playattention.commands.play import Play
 from playattention.commands.train import Train
 from playattention.commands.xray import Xray
@@ -21,9 +22,10 @@ from playattention.models import pretrained
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+COURSE = (ROOT / "docs" / "course.md").read_text(encoding="utf-8")
 COMMANDS = [
     line.split("#")[0].strip()
-    for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    for block in re.findall(r"```sh\n(.*?)```", README + COURSE, re.DOTALL)
     for line in block.splitlines()
     if line.startswith("playattention ")
 ]
@@ -42,7 +44,7 @@ def test_every_command_of_the_readme_is_understood(
     def run(self: object) -> None:
         started.append(self)
 
-    for command_class in (Train, Generate, Eval, ImportWeights, Export, Ladder, Xray, Play):
+    for command_class in (Train, Generate, Eval, ImportWeights, Export, Ladder, Xray, Play, Learn):
         monkeypatch.setattr(command_class, "run", run)
     # Weights that are not at hand: only their sizes are asked for before training.
     monkeypatch.setattr(pretrained, "read_config", GPT2Config.preset)
