@@ -120,7 +120,8 @@ def answers(folder: Folder, until: threading.Event) -> tuple[threading.Thread, l
     def tell(one: Outline, outcome: Outcome) -> None:
         told.append((one.name, outcome, time.monotonic()))
 
-    thread = threading.Thread(target=watch, args=(folder, tell, None, lambda: not until.is_set()))
+    wanted = {"wanted": lambda: not until.is_set()}
+    thread = threading.Thread(target=watch, args=(folder, tell), kwargs=wanted)
     thread.start()
     return thread, told
 

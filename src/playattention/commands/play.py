@@ -83,6 +83,7 @@ class Play:
                 serving.join(3600)  # with a time: Windows hears Ctrl-C in no other wait
         except KeyboardInterrupt:
             server.should_exit = True
+            app.state.lessons.end()  # a file that is being checked may loop for ever
             _end(serving)
 
 

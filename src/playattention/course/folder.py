@@ -116,7 +116,7 @@ class Folder:
             partial.replace(path)
         except OSError as error:
             raise UserError(f"{path}: cannot be written ({error.strerror})") from None
-        self._checked(one).unlink(missing_ok=True)
+        self.checked(one).unlink(missing_ok=True)
         progress = self.progress().with_(one.name, Done(started=True))
         self._write(replace(progress, last=one.name))
         return backup
@@ -138,9 +138,13 @@ class Folder:
         same = done.passed in ("", fingerprint(source))
         return "passed" if same else "changed since it passed"
 
+    def checked(self, one: Outline) -> Path:
+        """Return where an exercise's last check is kept, or would be."""
+        return self.path / ".checked" / f"{one.name}.json"
+
     def keep(self, one: Outline, source: bytes, outcome: dict[str, Any]) -> None:
         """Remember what a check found, for who asks later; nothing depends on it."""
-        path = self._checked(one)
+        path = self.checked(one)
         with suppress(OSError):
             path.parent.mkdir(exist_ok=True)
             partial = path.with_suffix(".partial")
@@ -151,7 +155,7 @@ class Folder:
     def kept(self, one: Outline) -> dict[str, Any] | None:
         """Return what the last check found; None: there was none, or it was of another version."""
         with suppress(OSError, ValueError):
-            found: dict[str, Any] = json.loads(self._checked(one).read_bytes())
+            found: dict[str, Any] = json.loads(self.checked(one).read_bytes())
             return found if isinstance(found, dict) else None
         return None
 
@@ -165,9 +169,6 @@ class Folder:
         progress = self.progress()
         passed = {name for name, done in progress.done.items() if done.passed is not None}
         return next((one for one in outlines() if one.name not in passed), None)
-
-    def _checked(self, one: Outline) -> Path:
-        return self.path / ".checked" / f"{one.name}.json"
 
     def _write(self, progress: Progress) -> None:
         with suppress(OSError):  # writing tells it

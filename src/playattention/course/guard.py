@@ -10,6 +10,7 @@ import errno
 import io
 import os
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
@@ -21,6 +22,8 @@ KEPT_PRINTED = 20_000
 """Characters that are shown; the rest is counted."""
 MOST_WRITTEN = 64 * 2**20
 """Bytes of one file."""
+MOST_SECONDS = 60
+"""Of computing: this ends a check whose parent was killed, and could not end it."""
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 PATHS: dict[str, tuple[str, tuple[tuple[int, int | None], ...]]] = {
@@ -226,6 +229,7 @@ def limit_memory(extra: int) -> None:
         (resource.RLIMIT_AS, used + extra),
         (resource.RLIMIT_FSIZE, MOST_WRITTEN),
         (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_CPU, int(time.process_time()) + MOST_SECONDS),
     ):
         hard = resource.getrlimit(kind)[1]
         with contextlib.suppress(ValueError, OSError):  # macOS holds no process to its memory

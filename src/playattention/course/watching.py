@@ -29,7 +29,10 @@ def watch(
     folder: Folder,
     told: Callable[[Outline, Outcome], None],
     first: Outline | None = None,
+    *,
     wanted: Callable[[], bool] = lambda: True,
+    asked: Callable[[], list[Outline]] = list,
+    begun: Callable[[], Child] = Child,
 ) -> None:
     """Check what is saved until Ctrl-C; a save during a check begins it anew.
 
@@ -37,23 +40,26 @@ def watch(
         folder: The learner's.
         told: Called with what came of each check.
         first: Checked at once, unsaved.
-        wanted: Asked now and then whether to go on.
+        wanted: Asked now and then whether to go on; a check that runs is given up, too.
+        asked: Returns what is to be checked though it was not saved.
+        begun: Makes a process that waits for a file.
     """
     waiting: list[Child] = []
     known = _stamps(folder)
     due = [] if first is None else [first]
     try:
-        _begin(waiting, 1)
+        _begin(waiting, 1, begun)
         while wanted():
             if not due:
                 time.sleep(TICK)
                 known, due = _changed(folder, known)
+                due += [one for one in asked() if one not in due]
                 continue
             one = due.pop(0)
-            outcome = _checked(folder, one, waiting.pop(0) if waiting else Child())
+            outcome = _checked(folder, one, waiting.pop(0) if waiting else begun(), wanted)
             if outcome is not None:
                 told(one, outcome)
-            _begin(waiting, SPARE)
+            _begin(waiting, SPARE, begun)
             known, more = _changed(folder, known)
             due = [*(other for other in due if other not in more), *more]
     finally:
@@ -61,20 +67,22 @@ def watch(
             child.end()
 
 
-def _begin(waiting: list[Child], size: int) -> None:
+def _begin(waiting: list[Child], size: int, begun: Callable[[], Child]) -> None:
     """Start processes that wait; Ctrl-C waits too, until they are known to who ends them."""
     block = os.name != "nt"
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if block else set()
     try:
         while len(waiting) < size:
-            waiting.append(Child())
+            waiting.append(begun())
     finally:
         if block:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _checked(folder: Folder, one: Outline, child: Child) -> Outcome | None:
-    """Return what came of a check; None: the file was saved again meanwhile, or is gone."""
+def _checked(
+    folder: Folder, one: Outline, child: Child, wanted: Callable[[], bool]
+) -> Outcome | None:
+    """Return what came of a check; None: it is not wanted, or the file changed or is gone."""
     path = folder.file(one)
     try:
         stamp, source = _stamp(path), path.read_bytes()
@@ -82,7 +90,13 @@ def _checked(folder: Folder, one: Outline, child: Child) -> Outcome | None:
         child.end()
         return None
     try:
-        return check_file(folder, one, child, source, lambda: _stamp(path) not in (stamp, None))
+        return check_file(
+            folder,
+            one,
+            child,
+            source,
+            lambda: not wanted() or _stamp(path) not in (stamp, None),
+        )
     except CancelledError:
         return None
 

@@ -182,7 +182,7 @@ class Jobs:
         with suppress(psutil.Error):
             process = psutil.Process(child.pid)
             created = process.create_time()
-            process.nice(NICENESS if os.name != "nt" else 0x4000)  # BELOW_NORMAL_PRIORITY_CLASS
+            set_aside(process)
         started = datetime.now(UTC).isoformat(timespec="seconds")
         record = Record(name, recipe, planned, started, child.pid, created)
         write(record)
@@ -232,6 +232,11 @@ def _ended(record: Record, folder: Path) -> tuple[str, str | None]:
     if told != last:
         return "failed", told
     return "failed", "the process ended without a word; was it killed, or the machine switched off?"
+
+
+def set_aside(process: psutil.Process) -> None:
+    """Let a process leave the machine to others that want it."""
+    process.nice(NICENESS if os.name != "nt" else 0x4000)  # BELOW_NORMAL_PRIORITY_CLASS
 
 
 def _environment() -> dict[str, str]:

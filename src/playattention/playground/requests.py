@@ -248,6 +248,10 @@ class StopBody(Asked):
     """Nothing needs to be said."""
 
 
+class ExerciseBody(Asked):
+    """Nothing needs to be said."""
+
+
 class SinceQuery(Asked):
     """What is known already."""
 
@@ -257,6 +261,8 @@ class SinceQuery(Asked):
 
 JobName = Annotated[str, Path(max_length=80, pattern=NAME_PATTERN)]
 """A run's name in a path."""
+ExerciseName = Annotated[str, Path(max_length=80)]
+"""An exercise's name in a path."""
 
 
 def numbers(index: str) -> list[int]:

@@ -18,10 +18,19 @@ from playattention import __version__
 from playattention.errors import UserError
 from playattention.playground.guard import Guard
 from playattention.playground.jobs import BusyError, Jobs
+from playattention.playground.lessons import Lessons
 from playattention.playground.looks import Looks
 from playattention.playground.opened import MissingError, Shelf
 from playattention.playground.page_files import PageFiles
-from playattention.playground.routes import learning, looking, predicting, shelf, training, writing
+from playattention.playground.routes import (
+    exercises,
+    learning,
+    looking,
+    predicting,
+    shelf,
+    training,
+    writing,
+)
 
 PAGE = Path(__file__).parent / "page"
 LOCAL = ("127.0.0.1", "localhost", "::1")
@@ -49,11 +58,12 @@ def create_app(
     """
     if hosts is None and token is None:
         raise ValueError("any host may ask: there must be a token")
-    looks = Looks(Shelf(run), limit)
+    looks, lessons = Looks(Shelf(run), limit), Lessons()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
+        lessons.end()
         looks.end()
 
     app = FastAPI(
@@ -66,8 +76,8 @@ def create_app(
         # Where its surroundings ask for it, FastAPI would tell another machine what is asked here.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
-    app.state.looks, app.state.jobs = looks, Jobs()
-    for part in (shelf, looking, predicting, learning, writing, training):
+    app.state.looks, app.state.jobs, app.state.lessons = looks, Jobs(), lessons
+    for part in (shelf, looking, predicting, learning, writing, training, exercises):
         app.include_router(part.router)
     _tell_errors(app)
     app.add_api_route("/plotly.js", plotly, include_in_schema=False)

@@ -145,8 +145,13 @@ function number(content) {
   return h("td", { class: "right" }, content);
 }
 
-/** One scale for both, so that the same colour is the same number. */
-function sharedScale(now, then) {
+/**
+ * Return one scale for both, so that the same colour is the same number.
+ * @param {{data: ArrayLike<number>, columns: number}} now
+ * @param {{data: ArrayLike<number>, columns: number}} then
+ * @returns {Scale} Of colours.js.
+ */
+export function sharedScale(now, then) {
   const kinds = [now, then].map((one) => fitting(one.data, one.columns));
   const [one, other] = [now, then].map(({ data: numbers }) => measure(numbers));
   const kind = kinds[0] === kinds[1] ? kinds[0] : "diverging";

@@ -4,6 +4,7 @@ import backward from "./backward.js";
 import flow from "./flow.js";
 import generate from "./generate.js";
 import heads from "./heads.js";
+import learn from "./learn.js";
 import overTraining from "./over_training.js";
 import positions from "./positions.js";
 import train from "./train.js";
@@ -33,4 +34,4 @@ import whatIf from "./what_if.js";
  */
 
 /** @type {View[]} */
-export const VIEWS = [flow, heads, positions, overTraining, whatIf, backward, generate, train];
+export const VIEWS = [flow, heads, positions, overTraining, whatIf, backward, generate, train, learn];
