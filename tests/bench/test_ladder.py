@@ -63,6 +63,7 @@ def test_bf16_that_is_slower_here_is_measured_beside(uncompiled: None):
     assert all(row.seen["products"] == ["fp32"] for row in rows[2:])
 
 
+@pytest.mark.slow
 def test_a_rows_figures_follow_from_its_times(uncompiled: None):
     first, second, *_ = climb(steps=5)[0]
     assert len(second.milliseconds) == len(second.faster) == 5
@@ -75,6 +76,7 @@ def test_a_rows_figures_follow_from_its_times(uncompiled: None):
     assert first.faster == []
 
 
+@pytest.mark.slow
 def test_the_memory_of_each_row_is_near_its_plan(uncompiled: None):
     for row in climb(steps=1)[0]:
         assert row.memory == pytest.approx(row.planned_memory, rel=0.1)

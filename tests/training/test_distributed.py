@@ -137,6 +137,7 @@ def test_sharded_weights_have_the_losses_of_whole_ones(alone: Path):
         np.testing.assert_allclose(losses(run)[name], expected, atol=1e-5, rtol=0, err_msg=name)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_over_two_then_one_then_two_ranks(alone: Path):
     """A checkpoint knows no number of ranks; sharded once, too."""
     run = new_run("moved")
