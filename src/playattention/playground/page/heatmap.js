@@ -43,17 +43,25 @@ export class Heatmap {
   show(picture) {
     this.#picture = picture;
     const { rows, columns } = picture;
-    this.grid.setAttribute("aria-label", picture.label);
-    this.grid.setAttribute("aria-rowcount", rows);
-    this.grid.setAttribute("aria-colcount", columns);
+    const told = { label: picture.label, rowcount: rows, colcount: columns };
+    for (const [name, value] of Object.entries(told)) this.grid.setAttribute(`aria-${name}`, value);
     fill(this.caption, `↓ ${picture.rowAxis.title}  → ${picture.columnAxis.title}`);
     fill(this.legend, legend(picture.scale));
     this.#cursor = [Math.min(this.#cursor[0], rows - 1), Math.min(this.#cursor[1], columns - 1)];
     this.#selected = inside(picture.selected, picture) ? picture.selected : null;
     if (this.#selected) this.#cursor = [...this.#selected];
     this.#fit(true);
-    this.#tell(this.#selected);
+    const focused = document.activeElement === this.grid;
+    this.#tell(focused ? this.#cursor : this.#selected);
+    this.#nameCell(focused ? this.readout.textContent : "");
     if (this.#selected) this.#reveal(this.#selected);
+  }
+
+  /** Tell who does not see it which cell the cursor is at. */
+  #nameCell(words, [row, column] = this.#cursor) {
+    this.row.setAttribute("aria-rowindex", row + 1);
+    this.cell.setAttribute("aria-colindex", column + 1);
+    this.cell.textContent = words;
   }
 
   /** Draw once more: the theme has changed. */
@@ -147,8 +155,7 @@ export class Heatmap {
   #click(event) {
     const cell = this.#place && this.#at(event);
     if (!cell) return;
-    this.#cursor = cell;
-    this.#open(cell);
+    this.#open((this.#cursor = cell));
   }
 
   #open(cell) {
@@ -173,8 +180,7 @@ export class Heatmap {
       End: [far ? rows - 1 : row, columns - 1],
     }[event.key];
     if (next) {
-      const [down, right] = next;
-      this.#cursor = [clamp(down, rows), clamp(right, columns)];
+      this.#cursor = [clamp(next[0], rows), clamp(next[1], columns)];
       this.#moved();
     } else if (event.key === "Enter" || event.key === " ") this.#open(this.#cursor);
     else return;
@@ -183,12 +189,9 @@ export class Heatmap {
 
   #moved() {
     if (!this.#place) return;
-    const [row, column] = this.#cursor;
-    this.row.setAttribute("aria-rowindex", row + 1);
-    this.cell.setAttribute("aria-colindex", column + 1);
     this.#mark("cursor", this.#cursor);
     this.#tell(this.#cursor);
-    this.cell.textContent = this.readout.textContent;
+    this.#nameCell(this.readout.textContent);
     announce(this.readout.textContent);
     this.#told.onHover?.(this.#cursor);
     this.#reveal(this.#cursor);

@@ -31,8 +31,11 @@ export class Compare {
    * @param {{now: string, then: string}} names What each is called.
    * @param {import("./index.js").Context} context
    */
-  show(value, { now, then, axes }, names, context) {
+  show(value, { now, then, axes: { rowAxis, columnAxis } }, names, context) {
     this.#context = context;
+    const whole = value.shape.at(-1) ?? 1;
+    const title = now.columns < whole ? `${columnAxis.title}, the first ${now.columns} of ${whole}` : columnAxis.title;
+    const axes = { rowAxis, columnAxis: { ...columnAxis, title } };
     const change = then && less(now.data, then.data);
     this.#shown = { value, now, then, change, axes };
     const shared = then ? sharedScale(now, then) : scaleOf(now.data, fitting(now.data, now.columns));
