@@ -10,27 +10,9 @@ import pytest
 from playattention.course import EXERCISES, exercise
 from playattention.course.exercise import Exercise
 from playattention.course.judge import Raised, judge, load, observe
+from tests.docs.course import ANCHORS
 
-PAGES = {
-    "01-data-and-tokens": "characters byte-pair-encoding vocabulary-size shards",
-    "02-split": "split",
-    "03-batches": "pairs windows partition ranks",
-    "04-embeddings": "one-hot tokens positions",
-    "05-attention": "one-head scale mask softmax mixing many-heads cost",
-    "06-flash-attention": "flash switch",
-    "07-feed-forward": "feed-forward activation",
-    "08-residuals-and-norms": "residuals layer-norm block",
-    "09-head-and-loss": "head loss first-loss tied-weights",
-    "10-training": "step optimizer schedule accumulation clipping evaluation reading-the-plot",
-    "11-generation": "loop temperature top-k top-p kv-cache",
-    "12-gpu": "watching numbers tensor-cores autocast compile ugly-numbers ladder",
-    "13-many-gpus": "ranks accumulation",
-    "14-results": "playhouse tinyshakespeare gpt2 released-weights",
-    "15-since-gpt2": "changes resources",
-}
-"""The pages of the text, and their anchors."""
-
-KNOWN = {f"docs/{page}.md#{anchor}" for page, line in PAGES.items() for anchor in line.split()}
+KNOWN = {f"docs/{page}.md#{anchor}" for page, line in ANCHORS.items() for anchor in line.split()}
 
 each_exercise = pytest.mark.parametrize("name", EXERCISES)
 
