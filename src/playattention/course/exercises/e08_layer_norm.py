@@ -91,7 +91,7 @@ each channel have a size (gain) and a place (bias) of its own, which are learned
             lambda own, seed: _plain(own, _x(seed, 2, 4, 6)).mean(-1).round(decimals=9),
         ),
         Probe(
-            "... and its variance is 1",
+            "each token of the result has the variance 1, with gain 1 and bias 0",
             lambda own, seed: _plain(own, _x(seed, 2, 4, 6)).var(-1, unbiased=False),
         ),
         Probe("a token depends on itself alone", _seen, evidence=tell_dependencies),

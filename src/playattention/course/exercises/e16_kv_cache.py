@@ -262,7 +262,7 @@ are up to you. No dropout.
             lambda own, seed: _too_long(own, seed, SEQ_SIZE + 1),
         ),
         Probe(
-            "... and one more after seq_size as well",
+            "one token more than seq_size is refused when it comes after a full cache as well",
             lambda own, seed: _too_long(own, seed, SEQ_SIZE, 1),
         ),
         Probe(
