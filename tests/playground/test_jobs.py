@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -39,9 +40,13 @@ def alive():
 
     Those belong to tests of other files, which want them later on.
     """
-    children = psutil.Process().children()
-    living = [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
-    return [child for child in living if "multiprocessing" not in " ".join(child.cmdline())]
+    living = []
+    for child in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):  # it has just ended
+            ended = child.status() == psutil.STATUS_ZOMBIE
+            if not ended and "multiprocessing" not in " ".join(child.cmdline()):
+                living.append(child)
+    return living
 
 
 @pytest.fixture
@@ -52,7 +57,8 @@ def client(own_folder: Path):
     asking.headers.update(OWN)
     yield asking
     for process in alive():
-        process.kill()
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
     while alive():  # the server hears of their end
         time.sleep(0.01)
 
