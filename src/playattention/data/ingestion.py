@@ -115,8 +115,10 @@ def _write_shards(
                     break
         cutter.end()
     except KeyboardInterrupt:
+        # Counted on the disk: the key may have come just after a shard had appeared there.
+        there = len(finished_shards(cutter.plan, cutter.out))
         raise IngestionStoppedError(
-            f"stopped; {len(cutter.finished)} shards are finished in {cutter.out}, and the same "
+            f"stopped; {there} shards are finished in {cutter.out}, and the same "
             "command goes on from there"
         ) from None
     finally:
