@@ -25,6 +25,7 @@ from playattention.training import RECIPES
 
 LAYERS = [
     {"errors"},
+    {"settings"},
     {"config"},
     {"tokenizers", "models"},
     {"data"},

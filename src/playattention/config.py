@@ -6,24 +6,11 @@ Does not know which tokenizers and data sets exist: those names are checked wher
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from tyro.conf import Suppress, arg
 
 from playattention.errors import UserError, one_line, unknown
-
-
-class Settings(BaseModel):
-    """Frozen settings that refuse unknown keys and tell mistakes in one line."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
-    )
-
-    def __init__(self, **values: Any) -> None:
-        try:
-            super().__init__(**values)
-        except ValidationError as error:
-            raise one_line(error, type(self)) from None
+from playattention.settings import Settings
 
 
 class ModelConfig(Settings):
@@ -45,7 +32,7 @@ class ModelConfig(Settings):
     @model_validator(mode="after")
     def _heads_divide_channels(self) -> Self:
         if self.n_embd % self.n_head:
-            near = sorted({self.n_embd // self.n_head, self.n_embd // self.n_head + 1} - {0})
+            near = sorted({self.head_size, self.head_size + 1} - {0})
             dividing = [size for size in range(1, self.n_embd + 1) if self.n_embd % size == 0]
             heads = min(dividing, key=lambda size: abs(size - self.n_head))
             raise UserError(
@@ -118,8 +105,28 @@ class GPT2Config(ModelConfig):
         return -(-self.vocab_size // self.vocab_multiple) * self.vocab_multiple
 
 
-AnyModelConfig = GPTConfig | GPT2Config
-"""One line for each model; its `name` tells which."""
+class ModernConfig(ModelConfig):
+    """What changed since GPT-2, at a size that a laptop trains in seconds."""
+
+    name: Suppress[Literal["modern"]] = "modern"
+    """Which model this is."""
+    n_head: int = Field(default=2, ge=1)
+    """Attention heads in each block; must divide n_embd, and leave each an even head size."""
+    flash_attention: bool = True
+    """Fused attention that never writes the T x T weights to memory; off: step by step."""
+
+    @model_validator(mode="after")
+    def _channels_turn_in_pairs(self) -> Self:
+        if self.head_size % 2:
+            near = [size * self.n_head for size in (self.head_size - 1, self.head_size + 1) if size]
+            raise UserError(
+                f"n_embd = {self.n_embd}: must be an even multiple of n_head = {self.n_head}, as "
+                f"positions turn pairs of channels; nearest: {' or '.join(map(str, near))}"
+            )
+        return self
+
+
+AnyModelConfig = GPTConfig | GPT2Config | ModernConfig  # each tells its name
 
 
 class DataConfig(Settings):
@@ -154,8 +161,12 @@ class TrainConfig(Settings):
     """Its value at the last step of the cosine."""
     warmup_steps: int = Field(default=100, ge=0)
     """Steps over which the learning rate rises in a straight line."""
-    schedule: Literal["cosine", "constant"] = "cosine"
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
     """What the learning rate does after the warm-up."""
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """muon: orthogonal steps for the matrices in blocks, AdamW for all other weights."""
+    momentum: float = Field(default=0.95, ge=0.0, lt=1.0)
+    """Muon's decay rate of a matrix's averaged gradient."""
     betas: tuple[float, float] = (0.9, 0.99)
     """AdamW's decay rates of the two moments."""
     weight_decay: float = Field(default=0.1, ge=0.0)

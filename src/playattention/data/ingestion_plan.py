@@ -10,11 +10,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from playattention.config import Settings
 from playattention.data.documents import SourceFile
 from playattention.data.shard_folder import PLAN, has_shards
 from playattention.data.shards import Header, open_shard, shard_name
 from playattention.errors import UserError
+from playattention.settings import Settings
 
 
 class Plan(Settings):

@@ -18,10 +18,10 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from playattention.config import Settings
 from playattention.data import foreign_shards
 from playattention.data.foreign_shards import first_line, read_bytes
 from playattention.errors import UserError
+from playattention.settings import Settings
 from playattention.tokenizers import Tokenizer
 
 SUFFIX = ".tokens"

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 MODELS = {
     "gpt": "playattention.models.model_gpt:GPTModel",
     "gpt2": "playattention.models.model_gpt2:GPT2Model",
+    "modern": "playattention.models.model_modern:ModernModel",
 }
 
 

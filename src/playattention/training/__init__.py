@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 RECIPES = {
     "gpt": "playattention.training.train_gpt:RECIPE",
     "gpt2": "playattention.training.train_gpt2:RECIPE",
+    "modern": "playattention.training.train_modern:RECIPE",
 }
 
 

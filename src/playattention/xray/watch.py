@@ -17,7 +17,7 @@ import psutil
 import torch
 from torch import nn
 
-from playattention.config import Settings
+from playattention.settings import Settings
 from playattention.xray.checks import check_tokens, kept_modules, refuse_wrapped
 from playattention.xray.follow import Follow
 from playattention.xray.marks import changed_by
