@@ -96,9 +96,9 @@ def main(options: Options) -> None:
         raise SystemExit(f"only = {', '.join(unknown)}: allowed: {', '.join(RECIPES)}")
     runs: dict[str, list[Taken]] = {name: [] for name in options.only}
     for seed in range(1, options.seeds + 1):
-        for name in runs:  # in turns, so that a machine that slows down slows all of them
+        for name, each in runs.items():  # in turns: a slower hour slows all of them
             taken = train(name, seed, options)
-            runs[name].append(taken)
+            each.append(taken)
             told = f"{name:<42} seed {seed}: {taken.seconds:6.1f} s, loss {taken.loss:.4f}"
             print(told, file=sys.stderr, flush=True)
     write(options.output, results(runs, options))
@@ -157,23 +157,27 @@ def results(runs: dict[str, list[Taken]], options: Options) -> dict[str, Any]:
         "settings": {"seeds": options.seeds, "commands": {name: RECIPES[name] for name in runs}},
         "limit": {"operations_per_second": multiply_speed()},
         "runs": {name: [asdict(taken) for taken in each] for name, each in runs.items()},
-        "times": {
-            name: asdict(Spread.of([t.seconds for t in each])) for name, each in runs.items()
-        },
-        "losses": {name: asdict(Spread.of([t.loss for t in each])) for name, each in runs.items()},
+        "times": _spreads({name: [t.seconds for t in each] for name, each in runs.items()}),
+        "losses": _spreads({name: [t.loss for t in each] for name, each in runs.items()}),
     }
     if REFERENCE in runs:
         goal = statistics.median(taken.loss for taken in runs[REFERENCE])
         base = [taken.seconds for taken in runs[REFERENCE]]
         everything["goal"] = goal
-        everything["times_as_fast"] = {
-            name: asdict(Spread.of([b / t.seconds for b, t in zip(base, each, strict=True)]))
-            for name, each in runs.items()
-        }
+        everything["times_as_fast"] = _spreads(
+            {
+                name: [whole / t.seconds for whole, t in zip(base, each, strict=True)]
+                for name, each in runs.items()
+            }
+        )
         everything["reached"] = {
             name: sum(taken.loss <= goal for taken in each) for name, each in runs.items()
         }
     return everything
+
+
+def _spreads(raw: dict[str, list[float]]) -> dict[str, Any]:
+    return {name: asdict(Spread.of(figures)) for name, figures in raw.items()}
 
 
 def show(runs: dict[str, list[Taken]]) -> None:
