@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from playattention.bench import limits, spread
+from playattention.bench import limits
 from playattention.bench.limits import Limits, product_speed
 
 CPU = torch.device("cpu")
@@ -27,7 +27,6 @@ def test_no_product_larger_than_the_time_allows_is_tried(monkeypatch: pytest.Mon
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """A matrix of 1 MiB in place of 512, and products of the smallest size alone."""
     monkeypatch.setattr(limits, "ROWS", 64)
-    monkeypatch.setattr(spread.gc, "collect", lambda: 0)  # a tenth of a second, each time
     monkeypatch.setattr(
         limits, "product_speed", lambda device, dtype: product_speed(device, dtype, seconds=0.0001)
     )
@@ -69,9 +68,12 @@ def test_the_fastest_reading_and_the_slower_of_two_needs_decide():
     assert found.least({"bf16": 200.0}) == 2.0
 
 
-def test_memory_is_read_no_slower_than_for_a_vector(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(limits, "ROWS", 64)
-    for summing, vector, expected in ((2.0, 1.0, 1.0), (0.5, 1.0, 2.0)):
-        times = iter([summing, vector])
-        monkeypatch.setattr(limits, "_best_of", lambda *_, times=times: next(times))
-        assert limits.read_speed(CPU) == expected * 64 * limits.COLUMNS * 4
+@pytest.mark.parametrize(("summing", "vector"), [(2.0, 1.0), (1.0, 2.0)])
+def test_memory_is_read_as_the_faster_of_two_ways_reads_it(
+    summing: float, vector: float, small: None, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(limits, "summing_speed", lambda _: summing)
+    monkeypatch.setattr(limits, "vector_product_speed", lambda _: vector)
+    found = Limits(CPU)
+    found.take()
+    assert (found.readings["read"], found.readings["vector"]) == ([2.0], [vector])

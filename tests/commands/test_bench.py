@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -63,12 +64,14 @@ def test_only_the_parts_that_are_named_are_measured_in_their_order(capsys):
     assert Path("b.svg").read_text().startswith("<?xml")
 
 
-def test_a_ctrl_c_keeps_what_was_measured(capsys, monkeypatch: pytest.MonkeyPatch):
-    whole = run.measure
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_ctrl_c_keeps_what_was_measured(number: int, capsys, monkeypatch: pytest.MonkeyPatch):
+    """As does a SIGTERM, after which nothing may go on that the bench had started."""
+    whole, before = run.measure, signal.getsignal(number)
 
     def measure(name: str) -> object:
         if name == "page":
-            raise KeyboardInterrupt
+            signal.raise_signal(number)
         return whole(name)
 
     monkeypatch.setattr(run, "measure", measure)
@@ -78,6 +81,7 @@ def test_a_ctrl_c_keeps_what_was_measured(capsys, monkeypatch: pytest.MonkeyPatc
     assert "of loader" in told.out
     assert [one["part"] for one in json.loads(Path("a.json").read_text())["figures"]] == ["loader"]
     assert Path("a.png").exists()
+    assert signal.getsignal(number) is before
 
 
 def test_a_ctrl_c_before_the_first_reading_writes_nothing(capsys, monkeypatch: pytest.MonkeyPatch):
@@ -129,18 +133,3 @@ def test_its_help_and_its_mistakes_need_no_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("own_folder")
-def test_the_whole_bench_measures_every_part(monkeypatch: pytest.MonkeyPatch, capsys):
-    monkeypatch.undo()
-    monkeypatch.setattr(parts, "QUICK", TINY)
-    assert main(["bench", "--quick", "--out", "a.json"]) == 0, capsys.readouterr().err
-    out = capsys.readouterr().out
-    assert max(map(len, out.splitlines())) <= 80
-    results = json.loads(Path("a.json").read_text())
-    assert set(results["missing"]) <= {"bf16"}
-    assert {figure["part"] for figure in results["figures"]} == set(PARTS) - {"growth"}
-    assert len(results["growth"]) == 12
-    assert min(reading for limit in results["limits"] for reading in limit["raw"]) > 1e8

@@ -11,10 +11,9 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 
-from playattention.bench.spread import take_turns
-
 ROWS, COLUMNS = 32_768, 4_096
 """512 MiB in float32, far beyond any cache."""
+TURNS = 8
 
 
 @dataclass
@@ -33,10 +32,11 @@ class Limits:
 
     def take(self) -> None:
         """Read each limit once more, in about two seconds on two cores."""
+        vector = vector_product_speed(self.device)
         found = {
             "fp32": product_speed(self.device, torch.float32),
-            "read": read_speed(self.device),
-            "vector": vector_product_speed(self.device),
+            "read": max(vector, summing_speed(self.device)),
+            "vector": vector,
         }
         if "bf16" not in self.missing:
             if has_fast_bf16(self.device):
@@ -104,34 +104,26 @@ def product_speed(device: torch.device, dtype: torch.dtype, seconds: float = 0.5
     return best
 
 
-def read_speed(device: torch.device) -> float:
-    """Return how fast a device's memory is read with all cores, in bytes per second.
-
-    512 MiB of numbers, added up or multiplied with a vector, whichever is faster; the best of ten.
-    """
+def summing_speed(device: torch.device) -> float:
+    """Return how fast 512 MiB of numbers are read to add them up, in bytes per second."""
     matrix = torch.ones(ROWS, COLUMNS, device=device)
-    summing = matrix.nbytes / _best_of(10, matrix.sum, device)
-    return max(summing, vector_product_speed(device))
+    return matrix.nbytes / _best(matrix.sum, device)
 
 
 def vector_product_speed(device: torch.device) -> float:
-    """Return how fast a matrix is read to multiply it with one vector, in bytes per second.
+    """Return how fast 512 MiB of a matrix are read to multiply it with a vector, in bytes a second.
 
     What the weights go through in generation, by the library's own product: it may keep fewer
-    reads under way than the memory could serve. 512 MiB, the best of ten.
+    reads under way than the memory could serve.
     """
     matrix = torch.ones(ROWS, COLUMNS, device=device)
     vector = torch.ones(1, COLUMNS, device=device)
-    return matrix.nbytes / _best_of(10, lambda: F.linear(vector, matrix), device)
+    return matrix.nbytes / _best(partial(F.linear, vector, matrix), device)
 
 
-def _best_of(repetitions: int, task: Callable[[], object], device: torch.device) -> float:
-    def whole() -> None:
-        task()
-        synchronize(device)
-
-    whole()
-    return min(take_turns({"task": whole}, repetitions)["task"])
+def _best(work: Callable[[], object], device: torch.device) -> float:
+    """Return the seconds of the fastest of some turns, the first of which is a warm-up."""
+    return min([_seconds(work, device) for _ in range(TURNS)][1:])
 
 
 def _seconds(work: Callable[[], object], device: torch.device) -> float:

@@ -2,6 +2,9 @@
 
 import os
 import re
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +19,7 @@ from playattention.errors import UserError, unknown
 from playattention.training.readings import processor
 
 FOLDER = Path("logs/bench")
+ENDING = [signal.SIGINT, signal.SIGTERM, *([] if os.name == "nt" else [signal.SIGHUP])]
 PICTURES = (".png", ".svg")
 
 
@@ -90,7 +94,7 @@ class Bench:
         parts = [name for name in PARTS if not self.parts or name in self.parts]
         out = self.out or FOLDER / f"{_slug(processor())}_{datetime.now():%Y%m%d_%H%M%S}.json"
         stopped = False
-        with console.status("") as status:
+        with console.status("") as status, _as_ctrl_c():
             bench = Measuring(scale, pick_device("auto"), out, status.update)
             try:
                 bench.begin()
@@ -108,6 +112,19 @@ class Bench:
         console.print(f"\nwritten: {out}\n         {plot}")
         if stopped:
             raise StoppedError(f"bench: stopped; what was measured is in {out}", exit_code=130)
+
+
+@contextmanager
+def _as_ctrl_c() -> Iterator[None]:
+    """Let the signals that end a process be as Ctrl-C: what was started must end, too."""
+    before = {number: signal.getsignal(number) for number in ENDING}
+    for number in ENDING:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _budget(seconds: float) -> str:
