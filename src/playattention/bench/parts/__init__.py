@@ -104,8 +104,8 @@ class Scale:
             "growth": 10.0,
         }
     )
-    """What one repetition (of `loss`: one seed) of each part took on the machine of
-    benchmarks/README.md."""
+    """About what one repetition (of `loss`: one seed) of each part takes where a matrix product
+    does 180 GFLOP/s: estimated from parts timed on busy cores, good for a word beforehand."""
 
 
 FULL = Scale(repetitions=5, seeds=3)
