@@ -40,6 +40,7 @@ docs: $(VENV)/docs.done
 	@echo "site/index.html"
 
 bench: $(VENV)/dev.done
+	$(BIN)/playattention bench --out benchmarks/results/bench.json --plot docs/images/bench.png
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/generation.py
 	$(BIN)/python benchmarks/ingestion.py

@@ -13,7 +13,9 @@ import tyro
 from transformers import GPT2LMHeadModel as TheirModel
 
 from hugging_face import copy_weights, their_model
-from measure import RESULTS, at_least_one, compare, read_speed, show, take_turns, write
+from measure import RESULTS, at_least_one, compare, show, write
+from playattention.bench.limits import vector_product_speed
+from playattention.bench.spread import take_turns
 from playattention.config import GPT2Config
 from playattention.generation import generate, lay_out_for_generation
 from playattention.models.model_gpt2 import GPT2Model
@@ -65,7 +67,7 @@ def main(options: Options) -> None:
     per_token = {
         name: [1000 * taken / options.tokens for taken in raw] for name, raw in seconds.items()
     }
-    limit = read_speed()
+    limit = vector_product_speed(torch.device("cpu"))
     size = bytes_per_token(theirs)
     pairs = [(CACHED, THEIRS), (CACHED, TUNED), (UNCACHED, CACHED)]
     results = {

@@ -21,12 +21,13 @@ os.environ.update({name: os.environ.get(name, level) for name, level in QUIET.it
 import torch
 import tyro
 
-from measure import RESULTS, Spread, at_least_one, write
+from measure import RESULTS, at_least_one, write
 from playattention.bench import plan
 from playattention.bench.ladder import Ladder, Missing, Peak, Row, measured_peak
 from playattention.bench.ladder_files import Result, as_json
 from playattention.bench.memory import GIB, peak
 from playattention.bench.sizes import flops_per_token
+from playattention.bench.spread import Spread
 from playattention.bench.step import Step
 from playattention.config import (
     DataConfig,

@@ -6,14 +6,12 @@ drawn at random, with numbers and rare words among them.
 """
 
 import os
-import random
 import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -24,8 +22,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import tyro
 
-from measure import RESULTS, Spread, at_least_one, write
-from playattention.data import playhouse
+from measure import RESULTS, at_least_one, write
+from playattention.bench.documents import documents
+from playattention.bench.spread import Spread
 from playattention.data.fineweb_edu import cores
 from playattention.tokenizers import GPT2Tokenizer
 
@@ -105,7 +104,8 @@ def write_source(folder: Path, options: Options) -> list[str]:
     The same file is linked as often as it is needed: what is measured does not know.
     """
     folder.mkdir()
-    drawn = documents(options)
+    text = None if options.text is None else options.text.read_text()
+    drawn = documents(options.seed, text)
     tokenizer = GPT2Tokenizer()
     texts: list[str] = []
     tokens, sample = 0, 0
@@ -135,26 +135,6 @@ def write_source(folder: Path, options: Options) -> list[str]:
     for number in range(1, -(-most // FILE_TOKENS) + 1):
         os.link(first, folder / f"{number:03}_00000.parquet")
     return texts[: sample or len(texts)]
-
-
-def documents(options: Options) -> Iterator[str]:
-    """Yield documents: some are a line, some are many pages."""
-    chance = random.Random(options.seed)
-    text = playhouse.load().text if options.text is None else options.text.read_text()
-    sentences = [line for line in text.replace(". ", ".\n").splitlines() if line]
-    while True:
-        size = int(chance.lognormvariate(5.0, 1.0)) + 1  # sentences, the half of them below 150
-        words = " ".join(chance.choices(sentences, k=size)).split(" ")
-        for place in chance.sample(range(len(words)), k=len(words) // 30):
-            words[place] = rare(chance)
-        yield " ".join(words)
-
-
-def rare(chance: random.Random) -> str:
-    """Return a number, or a word that no vocabulary has."""
-    if chance.random() < 0.5:
-        return str(chance.randrange(100_000))
-    return "".join(chance.choices("abcdefghijklmnopqrstuvwxyz", k=chance.randint(4, 12)))
 
 
 @dataclass(frozen=True)

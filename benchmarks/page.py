@@ -24,7 +24,8 @@ import torch
 import tyro
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from measure import RESULTS, Spread, at_least_one, write
+from measure import RESULTS, at_least_one, write
+from playattention.bench.spread import Spread
 from playattention.config import GPT2Config
 from playattention.data import playhouse
 from playattention.models import pretrained

@@ -15,7 +15,9 @@ from torch import nn
 from transformers import GPT2LMHeadModel as TheirModel
 
 from hugging_face import copy_weights, their_model
-from measure import RESULTS, at_least_one, compare, multiply_speed, show, take_turns, write
+from measure import RESULTS, at_least_one, compare, show, write
+from playattention.bench.limits import product_speed
+from playattention.bench.spread import take_turns
 from playattention.config import GPT2Config, GPTConfig, TrainConfig
 from playattention.models.model_gpt import GPTModel
 from playattention.models.model_gpt2 import GPT2Model
@@ -65,7 +67,7 @@ def main(options: Options) -> None:
     per_step = {
         name: [1000 * taken / options.steps for taken in raw] for name, raw in seconds.items()
     }
-    limit = multiply_speed()
+    limit = product_speed(torch.device("cpu"), torch.float32)
     work = operations(sizes, recipe.batch_size)
     pairs = [(ours, theirs) for ours in OURS for theirs in turns if theirs not in OURS]
     results = {

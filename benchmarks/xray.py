@@ -12,8 +12,10 @@ import torch
 import tyro
 from torch import nn
 
-from measure import RESULTS, at_least_one, compare, multiply_speed, show, take_turns, write
+from measure import RESULTS, at_least_one, compare, show, write
 from playattention import xray
+from playattention.bench.limits import product_speed
+from playattention.bench.spread import take_turns
 from playattention.bench.trace import trace as traced
 from playattention.config import GPT2Config, GPTConfig
 from playattention.models import build_model
@@ -90,7 +92,8 @@ def measured(model: nn.Module, idx: torch.Tensor, repetitions: int) -> dict[str,
     }
     pairs = [("watched", "not watched"), ("attention alone", "not watched")]
     weights = sum(weight.numel() for weight in model.parameters() if weight.dim() == 2)
-    shortest = 1000 * 2 * weights * idx.numel() / multiply_speed()
+    limit = product_speed(torch.device("cpu"), torch.float32)
+    shortest = 1000 * 2 * weights * idx.numel() / limit
     return compare(times, pairs, shortest=shortest)
 
 

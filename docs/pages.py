@@ -29,6 +29,7 @@ from cogapp import Cog
 from cogapp.cogapp import CogCheckFailed
 
 import facts
+import measured
 
 __all__ = [
     "added",
@@ -38,6 +39,7 @@ __all__ = [
     "link",
     "log",
     "matrix",
+    "measured",
     "playground",
     "products",
     "r",

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from playattention import cli
+from playattention.commands.bench import Bench
 from playattention.commands.data import Data
 from playattention.commands.eval import Eval
 from playattention.commands.export import Export
@@ -44,7 +45,8 @@ def test_every_command_of_the_readme_is_understood(
     def run(self: object) -> None:
         started.append(self)
 
-    for command_class in (Train, Generate, Eval, ImportWeights, Export, Ladder, Xray, Play, Learn):
+    slow = (Train, Generate, Eval, ImportWeights, Export, Ladder, Bench, Xray, Play, Learn)
+    for command_class in slow:
         monkeypatch.setattr(command_class, "run", run)
     # Weights that are not at hand: only their sizes are asked for before training.
     monkeypatch.setattr(pretrained, "read_config", GPT2Config.preset)
@@ -62,7 +64,7 @@ def test_every_command_of_the_readme_is_understood(
 
 def test_every_option_that_the_readme_names_exists(capsys: pytest.CaptureFixture[str]) -> None:
     named = set(re.findall(r"`(--[a-z][\w.-]*)", README))
-    for name in ("train gpt", "plan gpt2", "gpu", "xray"):
+    for name in ("train gpt", "plan gpt2", "bench", "gpu", "xray"):
         words = [*name.split(), "--help"]
         with pytest.raises(SystemExit):
             cli.main(words)

@@ -38,6 +38,7 @@ playattention {__version__}: train a Transformer, look inside, change things and
   playattention runs             list the runs in logs/
   playattention plan RECIPE      what a training needs and how long it takes, before it starts
   playattention ladder RECIPE    what each speed switch brings on this machine
+  playattention bench            what this machine does, beside what it could
   playattention gpu              what the GPU is doing, and what the figures mean
 
 Each takes --help. A first try, without the internet:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from playattention.bench import ladder, ladder_files
-from playattention.bench.ladder import Ladder, Missing, Peak, Row, measured_peak, product_speed
+from playattention.bench.ladder import Ladder, Missing, Peak, Row, measured_peak
 from playattention.bench.ladder_files import Result
 from playattention.bench.switches import GROUND, RUNGS, SwitchError
 from playattention.config import GPT2Config, RunConfig, TrainConfig
@@ -130,18 +130,6 @@ def test_the_peak_of_a_cpu_is_measured():
     assert peak.operations["fp32"] > 1e8
     assert peak.of(CONFIG.updated(train={"autocast": "bf16"})) == peak.operations["bf16"]
     assert peak.of(CONFIG.updated(train={"autocast": "off"})) == peak.operations["fp32"]
-
-
-def test_no_product_larger_than_the_time_allows_is_tried(monkeypatch: pytest.MonkeyPatch):
-    sides = []
-
-    def seconds(work: Any, device: torch.device) -> float:
-        sides.append(work.args[0].size(0))
-        return 2 * sides[-1] ** 3 / 1e9  # a device of 1 GFLOP/s
-
-    monkeypatch.setattr(ladder, "_seconds", seconds)
-    assert product_speed(CPU, torch.float32, seconds=0.5) == pytest.approx(1e9)
-    assert set(sides) == {256, 512}
 
 
 # Files.

@@ -6,14 +6,14 @@ Does not know the terminal; it returns what was measured.
 import gc
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
 
 from playattention.bench.devices import named
+from playattention.bench.limits import product_speed
 from playattention.bench.memory import peak
 from playattention.bench.sizes import flops_per_token
 from playattention.bench.step import Step
@@ -216,30 +216,3 @@ def measured_peak(device: torch.device) -> Peak:
         rates["tf32"] = product_speed(device, torch.float32)
         torch.set_float32_matmul_precision(before)
     return Peak(rates, "matrix products measured here")
-
-
-def product_speed(device: torch.device, dtype: torch.dtype, seconds: float = 0.5) -> float:
-    """Return the operations a second of the fastest square matrix product.
-
-    Args:
-        device: Where.
-        dtype: Of its numbers.
-        seconds: That one product may take: larger ones are not tried.
-    """
-    best, side, expected = 0.0, 256, 0.0
-    while expected < seconds and side <= 8192:
-        left, right = (torch.ones(side, side, dtype=dtype, device=device) for _ in range(2))
-        # As in a model's layers: the second matrix transposed. Kernels differ in what they like.
-        products = [partial(torch.matmul, left, other) for other in (right, right.T)]
-        taken = min(_seconds(product, device) for product in products * 2)
-        best = max(best, 2 * side**3 / taken)
-        side, expected = 2 * side, 8 * taken
-    return best
-
-
-def _seconds(work: Callable[[], object], device: torch.device) -> float:
-    started = time.perf_counter()
-    work()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter() - started

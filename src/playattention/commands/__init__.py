@@ -22,6 +22,7 @@ COMMANDS = {
     "runs": "playattention.commands.runs:Runs",
     "plan": "playattention.commands.plan:Plan",
     "ladder": "playattention.commands.ladder:Ladder",
+    "bench": "playattention.commands.bench:Bench",
     "gpu": "playattention.commands.gpu:Gpu",
 }
 
