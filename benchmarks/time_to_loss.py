@@ -18,9 +18,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 import tyro
 
-from measure import RESULTS, Spread, at_least_one, multiply_speed, write
+from measure import RESULTS, at_least_one, write
+from playattention.bench.limits import product_speed
+from playattention.bench.spread import Spread
 
 SMALL = ["--model.n-layer", "4", "--model.n-embd", "128", "--model.seq-size", "64"]
 
@@ -155,7 +158,7 @@ def results(runs: dict[str, list[Taken]], options: Options) -> dict[str, Any]:
         "what": "seconds from a command's start to its loss on Tiny Shakespeare's validation split",
         "unit": "seconds",
         "settings": {"seeds": options.seeds, "commands": {name: RECIPES[name] for name in runs}},
-        "limit": {"operations_per_second": multiply_speed()},
+        "limit": {"operations_per_second": product_speed(torch.device("cpu"), torch.float32)},
         "runs": {name: [asdict(taken) for taken in each] for name, each in runs.items()},
         "times": _spreads({name: [t.seconds for t in each] for name, each in runs.items()}),
         "losses": _spreads({name: [t.loss for t in each] for name, each in runs.items()}),
