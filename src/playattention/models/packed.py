@@ -42,7 +42,7 @@ class PackedMatrix(nn.Parameter):
 
 
 def pack(model: nn.Module, dtype: torch.dtype) -> None:
-    """Round the matrices of a model to 16 bits; it can generate afterwards, no longer train.
+    """Round the weights of Linear and Embedding modules to 16 bits: to generate, no longer to train.
 
     FBGEMM (Khudia et al. 2021, arXiv 2101.05615) multiplies float16 with float32 at the speed of
     memory on any x86 processor with AVX2. bfloat16 goes the same way: it has 8 significant bits, so
@@ -55,15 +55,15 @@ def pack(model: nn.Module, dtype: torch.dtype) -> None:
     Raises:
         UserError: If this processor has no such product.
     """
-    biases = {id(part.weight): part.bias for part in model.modules() if isinstance(part, nn.Linear)}
-    done: dict[int, PackedMatrix] = {}  # a weight in two places stays one
-    for part in model.modules():
-        for name, weight in list(part.named_parameters(recurse=False)):
-            if weight.dim() != 2:
-                continue
-            if id(weight) not in done:
-                done[id(weight)] = _packed(weight, dtype, biases.get(id(weight)))
-            setattr(part, name, done[id(weight)])
+    parts = [part for part in model.modules() if isinstance(part, nn.Linear | nn.Embedding)]
+    shared: dict[nn.Parameter, list[nn.Linear | nn.Embedding]] = {}
+    for part in parts:
+        shared.setdefault(part.weight, []).append(part)
+    for weight, users in shared.items():  # a weight in two places stays one
+        bias = next((part.bias for part in users if isinstance(part, nn.Linear)), None)
+        matrix = _packed(weight, dtype, bias)
+        for part in users:
+            part.weight = matrix
 
 
 def _packed(weight: nn.Parameter, dtype: torch.dtype, bias: torch.Tensor | None) -> PackedMatrix:
