@@ -1,5 +1,7 @@
 """100 greedy tokens from GPT-2 124M: ours against Hugging Face's, same weights, on a CPU.
 
+In float32 and in 16 bits, one text and 16 side by side, and a character model of 4 x 128.
+
 `python benchmarks/generation.py` prints a table and writes `benchmarks/results/generation.json`.
 """
 
@@ -14,14 +16,24 @@ from transformers import GPT2LMHeadModel as TheirModel
 
 from hugging_face import copy_weights, their_model
 from measure import RESULTS, at_least_one, compare, show, write
-from playattention.bench.limits import vector_product_speed
+from playattention.bench.limits import product_speed, vector_product_speed
 from playattention.bench.spread import take_turns
-from playattention.config import GPT2Config
+from playattention.config import GPT2Config, GPTConfig
 from playattention.generation import generate, lay_out_for_generation
+from playattention.models.model_gpt import GPTModel
 from playattention.models.model_gpt2 import GPT2Model
 
 CACHED, UNCACHED = "playattention", "playattention, no cache"
 THEIRS, TUNED = "Hugging Face", "Hugging Face, fused GELU"
+HALF, BRAIN = "playattention, float16", "playattention, bfloat16"
+THEIR_BRAIN = "Hugging Face, bfloat16"
+TOGETHER, TOGETHER_HALF = "16 texts", "16 texts, float16"
+CHARACTERS = ("4x128, GPT", "4x128, GPT-2")
+
+SEVERAL = 16
+SELDOM = (UNCACHED, THEIR_BRAIN)
+SAME = (CACHED, UNCACHED, THEIRS, TUNED)
+"""Those with the very same weights, which must write the same tokens."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +43,7 @@ class Options:
     repetitions: int = 15
     """Turns of each contestant."""
     uncached_repetitions: int = 3
-    """Turns without a cache, which takes several times as long."""
+    """Turns of what takes several times as long: without a cache, and theirs in bfloat16."""
     prompt: int = 8
     """Tokens to start from."""
     tokens: int = 100
@@ -61,17 +73,22 @@ def main(options: Options) -> None:
     draw_wider(theirs)
     prompt = torch.randint(sizes.vocab_size, (1, options.prompt))
     contestants = build_contestants(sizes, theirs, prompt, options.tokens)
-    distinct = check_same_tokens(contestants, options.prompt)
+    same = {name: contestants[name] for name in SAME}
+    distinct = check_same_tokens(same, options.prompt)
+    for name in contestants.keys() - same.keys():
+        contestants[name]()  # warms it up
 
     seconds = measure(contestants, options)
     per_token = {
-        name: [1000 * taken / options.tokens for taken in raw] for name, raw in seconds.items()
+        name: [1000 * taken / options.tokens / texts(name) for taken in raw]
+        for name, raw in seconds.items()
     }
     limit = vector_product_speed(torch.device("cpu"))
     size = bytes_per_token(theirs)
-    pairs = [(CACHED, THEIRS), (CACHED, TUNED), (UNCACHED, CACHED)]
+    pairs = [(CACHED, THEIRS), (CACHED, TUNED), (HALF, THEIRS), (BRAIN, THEIRS)]
+    pairs += [(BRAIN, THEIR_BRAIN), (UNCACHED, CACHED), (TOGETHER, CACHED), (TOGETHER_HALF, HALF)]
     results = {
-        "what": f"{options.tokens} greedy tokens after {options.prompt}, batch 1, float32",
+        "what": f"{options.tokens} greedy tokens after {options.prompt}, on the CPU",
         "unit": "milliseconds per token",
         "settings": {
             "model": sizes.model_dump(),
@@ -79,7 +96,8 @@ def main(options: Options) -> None:
             "prompt": options.prompt,
             "tokens": options.tokens,
             "sampling": "greedy, no token ends the text",
-            "dtype": "float32",
+            "dtype": "float32 where a name says no other",
+            "texts_together": SEVERAL,
             "device": "cpu",
             "repetitions": options.repetitions,
             "uncached_repetitions": options.uncached_repetitions,
@@ -90,6 +108,18 @@ def main(options: Options) -> None:
         "limit": {"bytes_per_token": size, "bytes_per_second": limit},
         **compare(per_token, pairs, shortest=1000 * size / limit),
     }
+    operations = 2 * size / 4  # of one token: a product and a sum for each weight
+    products = product_speed(torch.device("cpu"), torch.float32)
+    results["limit"]["operations_per_second"] = products
+    share = results["share_of_limit"]
+    for name in (HALF, BRAIN, THEIR_BRAIN):
+        share[name] /= 2  # half the bytes
+    for name in (TOGETHER, TOGETHER_HALF):  # weights are read once for 16: products are the limit
+        median = results["times"][name]["median"]
+        share[name] = 1000 * operations / products / median
+    small = 2 * 12 * 4 * 128**2  # the same for the blocks of 4x128
+    for name in CHARACTERS:  # its weights stay in the processor's cache: nothing to read
+        share[name] = 1000 * small / products / results["times"][name]["median"]
     show(write(options.output, results))
 
 
@@ -111,17 +141,44 @@ def build_contestants(
     sizes: GPT2Config, theirs: TheirModel, prompt: torch.Tensor, tokens: int
 ) -> dict[str, Callable[[], torch.Tensor]]:
     """Return the contestants, all with the same weights: name -> what returns (1, T) token ids."""
-    ours = GPT2Model(sizes).eval()
-    copy_weights(theirs, ours)
-    lay_out_for_generation(ours)  # as load_run does
+    ours = laid_out(sizes, theirs, torch.float32)
     tuned = their_model(sizes, activation="gelu_pytorch_tanh")
     tuned.load_state_dict(theirs.state_dict())
+    half, brain = (laid_out(sizes, theirs, dtype) for dtype in (torch.float16, torch.bfloat16))
+    their_brain = their_model(sizes)
+    their_brain.load_state_dict(theirs.state_dict())
+    their_brain.to(torch.bfloat16)
+    small = {"vocab_size": 65, "n_layer": 4, "n_head": 4, "n_embd": 128, "seq_size": 256}
+    characters = [GPTModel(GPTConfig(**small)).eval(), GPT2Model(GPT2Config(**small)).eval()]
+    for model in characters:
+        lay_out_for_generation(model)
+    few = prompt % 65
     return {
+        HALF: lambda: generate(half, prompt, tokens, temperature=0.0),
+        BRAIN: lambda: generate(brain, prompt, tokens, temperature=0.0),
+        THEIR_BRAIN: lambda: their_tokens(their_brain, prompt, tokens),
+        TOGETHER: lambda: generate(ours, prompt, tokens, samples=SEVERAL),
+        TOGETHER_HALF: lambda: generate(half, prompt, tokens, samples=SEVERAL),
+        CHARACTERS[0]: lambda: generate(characters[0], few, tokens),
+        CHARACTERS[1]: lambda: generate(characters[1], few, tokens),
         CACHED: lambda: generate(ours, prompt, tokens, temperature=0.0),
         UNCACHED: lambda: generate(ours, prompt, tokens, temperature=0.0, use_cache=False),
         THEIRS: lambda: their_tokens(theirs, prompt, tokens),
         TUNED: lambda: their_tokens(tuned, prompt, tokens),
     }
+
+
+def laid_out(sizes: GPT2Config, theirs: TheirModel, dtype: torch.dtype) -> GPT2Model:
+    """Return our model with their weights, as `playattention generate --dtype` has it."""
+    ours = GPT2Model(sizes).eval()
+    copy_weights(theirs, ours)
+    lay_out_for_generation(ours, dtype)
+    return ours
+
+
+def texts(name: str) -> int:
+    """Return how many texts a contestant writes at once."""
+    return SEVERAL if name in {TOGETHER, TOGETHER_HALF} else 1
 
 
 def their_tokens(model: TheirModel, prompt: torch.Tensor, tokens: int) -> torch.Tensor:
@@ -167,7 +224,7 @@ def measure(
     """Return how many seconds each contestant took: name -> (repetitions)."""
     few = min(options.uncached_repetitions, options.repetitions)
     seconds = take_turns(contestants, few)
-    often = {name: run for name, run in contestants.items() if name != UNCACHED}
+    often = {name: run for name, run in contestants.items() if name not in SELDOM}
     for name, more in take_turns(often, options.repetitions - few).items():
         seconds[name] += more
     return seconds

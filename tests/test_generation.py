@@ -7,6 +7,8 @@ from torch import nn
 from playattention.config import GPTConfig
 from playattention.errors import UserError
 from playattention.generation import (
+    MANY_TOKENS,
+    draw_tokens,
     generate,
     lay_out_for_generation,
     next_token_distribution,
@@ -149,6 +151,46 @@ def test_turning_the_matrices_around_changes_no_value(model: nn.Module) -> None:
     torch.testing.assert_close(model(PROMPT)[0], logits)
 
 
+def test_several_samples_are_those_of_a_prompt_repeated(model: nn.Module) -> None:
+    """Past the context too; each text has its own source of randomness."""
+    sources = [seeded(number) for number in range(6)]
+    together = generate(model, PROMPT, 12, samples=3, generator=sources)
+    assert together.shape == (6, 15)
+    for number, text in enumerate(together):
+        prompt = PROMPT[number // 3][None]
+        assert torch.equal(generate(model, prompt, 12, generator=seeded(number))[0], text)
+
+
+def test_several_samples_compute_the_prompt_once(model: nn.Module) -> None:
+    shapes: list[tuple[int, ...]] = []
+    model.register_forward_pre_hook(lambda _, given: shapes.append(tuple(given[0].shape)))
+    generate(model, PROMPT, 3, samples=4)
+    assert shapes == [(2, 3), (8, 1), (8, 1)]
+
+
+def test_of_many_tokens_each_comes_as_often_as_its_probability_says() -> None:
+    probabilities = torch.zeros(20_000, MANY_TOKENS)
+    places = [3, 1000, MANY_TOKENS - 2]  # nothing before the first, nothing behind the last
+    probabilities[:, places] = torch.tensor([0.5, 0.2, 0.3])
+    counts = torch.bincount(draw_tokens(probabilities, seeded()).flatten(), minlength=MANY_TOKENS)
+    assert counts.sum() == counts[places].sum()
+    expected = torch.tensor([10_000.0, 4_000.0, 6_000.0])
+    chi_square = ((counts[places] - expected).square() / expected).sum()
+    assert chi_square < 13.8  # 2 degrees of freedom: 0.1 %
+
+
+@pytest.mark.parametrize("spread", [0.0, 5.0])
+def test_top_p_of_many_tokens_keeps_the_fewest_that_reach_it(spread: float) -> None:
+    """Where few are enough, and where nearly all are needed."""
+    logits = torch.randn(2, 2 * MANY_TOKENS, generator=seeded()) * spread
+    probabilities = torch.softmax(logits.double(), dim=-1)
+    kept = next_token_distribution(logits, top_p=0.9) > 0
+    for row, stays in zip(probabilities, kept, strict=True):
+        assert row[stays].sum() > 0.9 - 1e-4
+        assert row[stays].sum() - row[stays].min() < 0.9 + 1e-4
+        assert row[stays].min() >= row[~stays].max()
+
+
 def test_no_new_tokens_gives_the_prompt(model: nn.Module) -> None:
     assert torch.equal(generate(model, PROMPT, 0), PROMPT)
 
@@ -161,6 +203,7 @@ def test_no_new_tokens_gives_the_prompt(model: nn.Module) -> None:
         ({"top_k": 0}, "top_k = 0: must be 1 or more"),
         ({"top_p": 0.0}, "top_p = 0.0: must be above 0 and at most 1"),
         ({"top_p": 1.5}, "top_p = 1.5: must be above 0 and at most 1"),
+        ({"samples": 0}, "samples = 0: must be 1 or more"),
         ({"max_new_tokens": -1}, "max_new_tokens = -1: must be 0 or more"),
         ({"idx": torch.zeros(1, 0, dtype=torch.long)}, "with at least one token"),
     ],

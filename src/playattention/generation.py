@@ -5,7 +5,7 @@ model trains leaves the training as it would have been.
 """
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -14,7 +14,14 @@ from torch import nn
 
 from playattention.config import ModelConfig
 from playattention.errors import UserError
+from playattention.models import packed
 from playattention.models.kv_cache import KVCache
+
+Generators = torch.Generator | Sequence[torch.Generator] | None
+
+
+MANY_TOKENS = 4096
+"""A vocabulary this large is drawn from, and sorted, with as little work as can be."""
 
 
 class Step(NamedTuple):
@@ -36,8 +43,9 @@ def generate(
     temperature: float = 1.0,
     top_k: int | None = None,
     top_p: float | None = None,
-    generator: torch.Generator | None = None,
+    generator: Generators = None,
     use_cache: bool = True,
+    samples: int = 1,
 ) -> torch.Tensor:
     """Return the prompt with new tokens behind it.
 
@@ -48,12 +56,15 @@ def generate(
         temperature: Divides the logits; 0 takes the likeliest token.
         top_k: Keeps the k likeliest tokens; default: all.
         top_p: Keeps the fewest tokens whose probabilities reach p (Holtzman et al. 2020, 3.1).
-        generator: Source of randomness, on the model's device; default: torch's global one.
+        generator: Source of randomness, on the model's device, or one for each text that is
+            written; default: torch's global one.
         use_cache: Keeps keys and values between steps, where the model can; the tokens are the
             same without.
+        samples: How many texts to write from each prompt, side by side; the prompt is computed
+            once for all of them.
 
     Returns:
-        Token ids (B, T + max_new_tokens).
+        Token ids (B * samples, T + max_new_tokens); those of one prompt follow each other.
 
     Raises:
         UserError: If a setting is out of its range, or the prompt is empty.
@@ -67,8 +78,10 @@ def generate(
         top_p=top_p,
         generator=generator,
         use_cache=use_cache,
+        samples=samples,
     )
-    return torch.cat([idx, *(step.ids for step in steps)], dim=1)
+    prompts = idx.repeat_interleave(samples, dim=0)
+    return torch.cat([prompts, *(step.ids for step in steps)], dim=1)
 
 
 def stream(
@@ -79,37 +92,49 @@ def stream(
     temperature: float = 1.0,
     top_k: int | None = None,
     top_p: float | None = None,
-    generator: torch.Generator | None = None,
+    generator: Generators = None,
     use_cache: bool = True,
+    samples: int = 1,
 ) -> Iterator[Step]:
     """Yield each new token as it is drawn, with the distributions it came from.
 
     Args, errors: as in `generate`.
     """
-    _check(idx, max_new_tokens, temperature, top_k, top_p)
+    _check(idx, max_new_tokens, temperature, top_k, top_p, samples=samples)
 
     def draw(logits: torch.Tensor) -> Step:
         filtered = next_token_distribution(logits, temperature, top_k, top_p)
         if temperature == 0:
             ids = filtered.argmax(dim=-1, keepdim=True)
         else:
-            ids = torch.multinomial(filtered, 1, generator=generator)
+            ids = draw_tokens(filtered, generator)
         return Step(ids, torch.softmax(logits.float(), dim=-1), filtered)
 
     # A generator function checks nothing before its first step; this one has checked by now.
-    return _steps(model, idx, max_new_tokens, draw, use_cache)
+    return _steps(model, idx, max_new_tokens, draw, use_cache=use_cache, samples=samples)
 
 
-def lay_out_for_generation(model: nn.Module) -> None:
-    """Turn the matrices of a model around in memory, which makes single tokens faster on a CPU.
+def lay_out_for_generation(model: nn.Module, dtype: torch.dtype = torch.float32) -> None:
+    """Lay the matrices of a model out in memory so that single tokens are fast.
 
-    Generation multiplies each matrix with one vector at a time, which is faster over long rows. A
-    matrix with more outputs than inputs is therefore kept input by input; shapes, values and
-    gradients are as before. Measured for GPT-2 124M: benchmarks/README.md.
+    Generation multiplies each matrix with one vector at a time, which is faster over long rows. In
+    float32, a matrix with more outputs than inputs is therefore kept input by input; shapes, values
+    and gradients are as before. In 16 bits there is half as much to read, at the price of rounded
+    weights: see `models/packed.py`. Measured for GPT-2 124M: benchmarks/README.md.
 
     Args:
         model: Its weights are laid out anew, in place.
+        dtype: float32, or to generate only float16 or bfloat16.
+
+    Raises:
+        UserError: If this processor has no fast product with 16-bit weights.
     """
+    if dtype is not torch.float32:
+        if next(model.parameters()).device.type == "cpu":
+            packed.pack(model, dtype)
+        else:
+            model.to(dtype)
+        return
     for weight in model.parameters():
         if weight.dim() == 2 and weight.size(0) > weight.size(1):
             weight.data = weight.data.T.contiguous().T
@@ -142,13 +167,46 @@ def next_token_distribution(
     probabilities = torch.softmax(tempered, dim=-1)
     if top_k is None and top_p is None:
         return probabilities
-    vocab_size = logits.size(-1)
-    ordered, order = probabilities.topk(min(top_k or vocab_size, vocab_size), dim=-1)
+    ordered, order = _likeliest(probabilities, top_k, top_p)
     if top_p is not None:
         before = ordered.cumsum(dim=-1) - ordered
         ordered = ordered.where(before < top_p, 0.0)  # 0 < top_p: the first always stays
     filtered = torch.zeros_like(probabilities).scatter(-1, order, ordered)
     return filtered / filtered.sum(dim=-1, keepdim=True)
+
+
+def _likeliest(
+    probabilities: torch.Tensor, top_k: int | None, top_p: float | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the k largest probabilities, or at least those that reach p, and their tokens."""
+    vocab_size = probabilities.size(-1)
+    few = min(top_k or MANY_TOKENS // 4, vocab_size)
+    ordered, order = probabilities.topk(few, dim=-1)
+    if top_k is not None or top_p is None or bool((ordered.sum(dim=-1) > top_p).all()):
+        return ordered, order
+    return probabilities.sort(dim=-1, descending=True)  # 4 ms for GPT-2's tokens: seldom needed
+
+
+def draw_tokens(probabilities: torch.Tensor, generator: Generators = None) -> torch.Tensor:
+    """Draw a token from each distribution.
+
+    Args:
+        probabilities: Of the next token (B, V).
+        generator: Source of randomness, or one for each row; default: torch's global one.
+
+    Returns:
+        Token ids (B, 1).
+    """
+    if isinstance(generator, Sequence):
+        rows = zip(probabilities.split(1), generator, strict=True)
+        return torch.cat([draw_tokens(row, one) for row, one in rows])
+    if probabilities.size(-1) < MANY_TOKENS or probabilities.device.type != "cpu":
+        return torch.multinomial(probabilities, 1, generator=generator)
+    # On a CPU multinomial makes a random number for every token, 1.2 ms for GPT-2's. One is enough:
+    # where it falls between the sums.
+    sums = probabilities.cumsum(dim=-1, dtype=torch.float64)
+    place = torch.rand(len(sums), 1, generator=generator, dtype=torch.float64) * sums[:, -1:]
+    return torch.searchsorted(sums, place, right=True).clamp(max=sums.size(-1) - 1)
 
 
 def _check(
@@ -157,6 +215,8 @@ def _check(
     temperature: float,
     top_k: int | None,
     top_p: float | None,
+    *,
+    samples: int,
 ) -> None:
     if idx.dim() != 2 or idx.size(1) == 0:
         raise UserError(f"idx of shape {tuple(idx.shape)}: must be (B, T) with at least one token")
@@ -168,6 +228,8 @@ def _check(
         raise UserError(f"top_k = {top_k}: must be 1 or more")
     if top_p is not None and not 0 < top_p <= 1:
         raise UserError(f"top_p = {top_p}: must be above 0 and at most 1")
+    if samples < 1:
+        raise UserError(f"samples = {samples}: must be 1 or more")
 
 
 def _steps(
@@ -175,15 +237,23 @@ def _steps(
     idx: torch.Tensor,
     max_new_tokens: int,
     draw: Callable[[torch.Tensor], Step],
+    *,
     use_cache: bool,
+    samples: int,
 ) -> Iterator[Step]:
     config: ModelConfig = model.config  # type: ignore[assignment]  # a plain attribute of a module
-    cache = KVCache(config.seq_size) if use_cache and takes_cache(model) else None
+    room = min(config.seq_size, idx.size(1) + max_new_tokens)
+    cache = KVCache(room) if use_cache and takes_cache(model) else None
     unseen = window = idx[:, -config.seq_size :]
-    for _ in range(max_new_tokens):
+    for number in range(max_new_tokens):
         with evaluation_mode(model):
             logits, _ = model(unseen, cache=cache) if cache else model(window)
-            step = draw(logits[:, -1])
+            last = logits[:, -1]  # (B, V)
+            if number == 0 and samples > 1:
+                last, window = (each.repeat_interleave(samples, dim=0) for each in (last, window))
+                if cache:
+                    cache.repeat(samples)
+            step = draw(last)
         yield step
         unseen = step.ids
         window = torch.cat([window, step.ids], dim=1)[:, -config.seq_size :]

@@ -163,6 +163,34 @@ def test_characters_of_several_tokens_come_out_whole(gpt2_run: str, monkeypatch,
     assert written(capsys, gpt2_run, "Thé") == f"Thé{text}\n"
 
 
+def test_each_sample_is_the_one_sample_of_the_next_seed(char_run: str, capsys):
+    """So a text can be had again without those written beside it; 17 are more than go together."""
+    words = ("The", "--tokens", 9)
+    texts = written(capsys, char_run, *words, "--samples", 17, "--seed", 5).split("---- ")[1:]
+    for number in (0, 1, 15, 16):
+        alone = written(capsys, char_run, *words, "--seed", 5 + number)
+        assert texts[number] == f"sample {number + 1} of 17\n{alone}"
+
+
+def test_the_first_of_several_samples_is_printed_as_it_is_drawn(char_run, monkeypatch, capsys):
+    def broken_off(*_: object, **__: object) -> Iterator[Step]:
+        yield Step(torch.tensor([[1], [2]]), torch.empty(0), torch.empty(0))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("playattention.generation.stream", broken_off)
+    assert main(["generate", char_run, "The", "--samples", "2", "--device", "cpu"]) == 130
+    first = load_run(char_run).tokenizer.decode([1])
+    assert capsys.readouterr().out.startswith(f"---- sample 1 of 2\nThe{first}")
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_16_bit_weights_write_too(run: str, dtype: str, capsys):
+    words = (run, "The", "--tokens", 5, "--seed", 1, "--dtype", dtype)
+    text = written(capsys, *words)
+    assert text.startswith("The")
+    assert text == written(capsys, *words)
+
+
 # Mistakes.
 
 

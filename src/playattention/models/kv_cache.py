@@ -46,6 +46,12 @@ class KVCache:
         values[..., self.length : end, :] = value
         return keys[..., :end, :], values[..., :end, :]
 
+    def repeat(self, times: int) -> None:
+        """Go on with several texts from each that was seen so far; those of one stand together."""
+        for attention, (keys, values) in self._buffers.items():
+            pair = (keys.repeat_interleave(times, dim=0), values.repeat_interleave(times, dim=0))
+            self._buffers[attention] = pair
+
     def advance(self, tokens: int) -> None:
         """Count tokens that every attention module has now appended; the model calls it once."""
         self.length += tokens

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from playattention.errors import UserError
-from playattention.generation import next_token_distribution, takes_cache
+from playattention.generation import draw_tokens, next_token_distribution, takes_cache
 from playattention.models.kv_cache import KVCache
 from playattention.playground.answers_training import CacheSize, Choice, Drawn, Generated, Rest
 from playattention.playground.changes import Changes
@@ -107,8 +107,8 @@ def _draw(filtered: torch.Tensor, body: GenerateBody) -> int:
         return int(filtered.argmax())
     generator = torch.Generator().manual_seed(body.seed)
     for _ in range(body.draw):  # each draw takes as much randomness, whatever it is drawn from
-        torch.multinomial(torch.ones_like(filtered)[None], 1, generator=generator)
-    return int(torch.multinomial(filtered[None], 1, generator=generator))
+        draw_tokens(torch.ones_like(filtered)[None], generator)
+    return int(draw_tokens(filtered[None], generator))
 
 
 def _choice(columns: Columns, id_: int, text: str, temperature: float) -> Choice:
