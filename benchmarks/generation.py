@@ -145,7 +145,7 @@ def build_contestants(
     tuned = their_model(sizes, activation="gelu_pytorch_tanh")
     tuned.load_state_dict(theirs.state_dict())
     half, brain = (laid_out(sizes, theirs, dtype) for dtype in (torch.float16, torch.bfloat16))
-    their_brain = their_model(sizes)
+    their_brain: Any = their_model(sizes)  # transformers declares its `to` for classes
     their_brain.load_state_dict(theirs.state_dict())
     their_brain.to(torch.bfloat16)
     small = {"vocab_size": 65, "n_layer": 4, "n_head": 4, "n_embd": 128, "seq_size": 256}
