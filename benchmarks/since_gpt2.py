@@ -88,11 +88,12 @@ class Curve:
 
         A run that was over by then gives its last loss.
         """
-        known = list(zip(self.seconds, self.losses, strict=True))
+        # Before the first step every character is about as likely.
+        moments, losses = [0.0, *self.seconds], [math.log(SIZES.vocab_size), *self.losses]
+        known = zip(moments, losses, strict=True)
         for (begin, before), (end, after) in pairwise(known):
             if begin <= seconds <= end:
                 return before + (after - before) * (seconds - begin) / (end - begin)
-        assert seconds > self.seconds[-1], "a step twice as slow as the base's"
         return self.losses[-1]
 
 
