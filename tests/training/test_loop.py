@@ -66,7 +66,8 @@ def test_four_micro_batches_equal_the_full_batch(still_config: RunConfig):
 @pytest.mark.parametrize("grad_clip", [0.0, 0.5])
 def test_training_is_what_a_plain_loop_in_pytorch_does(still_config: RunConfig, grad_clip: float):
     """The update by hand, in float64, on the same windows: losses, norms and weights agree."""
-    config = still_config.updated(train={"grad_clip": grad_clip, "steps": 8})
+    plain = {"grad_clip": grad_clip, "steps": 8, "optimizer": "adamw"}
+    config = still_config.updated(train=plain)
     trainer = Trainer(create_run(config))
     model = Trainer(trainer.folder).model.double().train()
     matrices = [weight for weight in model.parameters() if weight.dim() == 2]
