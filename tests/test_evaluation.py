@@ -128,10 +128,10 @@ def test_a_batch_has_as_many_windows_as_were_asked_for():
     assert [idx.shape for idx in model.seen] == [(4, T), (4, T), (2, T)]
 
 
-def test_a_batch_has_4096_tokens_unless_told_otherwise():
+def test_a_batch_on_a_cpu_has_1024_tokens_unless_told_otherwise():
     model = Watched()
-    evaluate(model, tokens_of(6001), 500)
-    assert [idx.shape for idx in model.seen] == [(8, 500), (4, 500)]
+    evaluate(model, tokens_of(2501), 500)
+    assert [idx.shape for idx in model.seen] == [(2, 500), (2, 500), (1, 500)]
 
 
 def test_ids_above_two_bytes_count_like_others(model: nn.Module):

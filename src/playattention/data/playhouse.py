@@ -9,7 +9,7 @@ It does not know any model, nor how a text is cut into tokens and windows; playh
 judges texts that the grammar cannot have written.
 """
 
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,7 +95,8 @@ def entropy(text: str, start: int) -> float:
     return -float(score(text[begin:])[start - begin :].sum())
 
 
+@cache  # a new run asks twice, when it is laid out and when it begins
 def load() -> Corpus:
     """Return the default plays and their entropy."""
     text = write()
-    return Corpus("playhouse", text, partial(entropy, text))
+    return Corpus("playhouse", text, cache(partial(entropy, text)))

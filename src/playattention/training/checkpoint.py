@@ -14,26 +14,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
-from torch.distributed.checkpoint.state_dict import (
-    StateDictOptions,
-    get_model_state_dict,
-    get_optimizer_state_dict,
-    set_model_state_dict,
-    set_optimizer_state_dict,
-)
 
 from playattention.errors import UserError
 from playattention.training.distributed import gathered, on_first, rank
-from playattention.training.named import named_weights, shapes, tied
-
-WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
-"""Tensors as one process would have them, on rank 0 alone."""
+from playattention.training.named import named_weights, shapes
+from playattention.training.states import moments_of, set_moments, set_weights, weights_of
 
 
 @dataclass(frozen=True)
@@ -87,9 +77,7 @@ def save(run: Path, progress: Progress, model: nn.Module, optimizer: torch.optim
     """
     if on_first(folder_of(run, progress.step).exists):
         return
-    weights: Any = get_model_state_dict(model, options=WHOLE)
-    for name in tied(model):
-        weights.pop(name, None)
+    weights = weights_of(model)
     training = _training_state(model, optimizer)
     if rank() == 0:
         _write(folder_of(run, progress.step), progress, weights, training)
@@ -136,7 +124,7 @@ def load_weights(run: Path, step: int, model: nn.Module) -> None:
         UserError: If the file is missing, damaged, no safetensors, or of another model.
     """
     path = folder_of(run, step) / "model.safetensors"
-    weights: Any = _read(path)
+    weights = _read(path)
     own = shapes(model)
     stored = {name: tuple(weight.shape) for name, weight in weights.items()}
     if own != stored:
@@ -145,9 +133,7 @@ def load_weights(run: Path, step: int, model: nn.Module) -> None:
             f"{path}: of another model than config.json says: {name} is "
             f"{stored.get(name, 'missing')}, the model has {own.get(name, 'none')}"
         )
-    # Not strict: a tied weight is stored once, and that the names are right has been seen.
-    options = StateDictOptions(full_state_dict=True, strict=not tied(model))
-    set_model_state_dict(model, weights, options=options)
+    set_weights(model, weights)
 
 
 def load_moments(run: Path, step: int) -> dict[str, dict[str, torch.Tensor]]:
@@ -187,7 +173,7 @@ def restore(run: Path, step: int, model: nn.Module, optimizer: torch.optim.Optim
                 f"{tuple(weight.shape)}, its moments {shapes or 'are missing'}"
             )
     if moments:
-        _set_moments(model, optimizer, moments)
+        set_moments(model, optimizer, moments)
     return progress
 
 
@@ -225,10 +211,8 @@ def _training_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[
         own["cuda"] = torch.cuda.get_rng_state()
     for number, random in enumerate(gathered(own)):
         state |= {f"random.{number}.{kind}": numbers for kind, numbers in random.items()}
-    if optimizer.state:  # before the first step there is none, and asking would make a step
-        moments: Any = get_optimizer_state_dict(model, optimizer, options=WHOLE)
-        for name, kinds in moments.get("state", {}).items():  # empty but on rank 0
-            state |= {f"optimizer.{name}.{kind}": moment for kind, moment in kinds.items()}
+    for name, kinds in moments_of(model, optimizer).items():
+        state |= {f"optimizer.{name}.{kind}": moment for kind, moment in kinds.items()}
     return state
 
 
@@ -253,19 +237,6 @@ def _restore_random_states(stored: dict[str, torch.Tensor], step: int) -> None:
     on_gpu = stored.get(f"random.{rank()}.cuda")
     if on_gpu is not None and torch.cuda.is_available():
         torch.cuda.set_rng_state(on_gpu)
-
-
-def _set_moments(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    moments: dict[str, dict[str, torch.Tensor]],
-) -> None:
-    """Give the optimizer its moments; its rates and decays stay those of the settings."""
-    settings = get_optimizer_state_dict(model, optimizer, options=StateDictOptions())
-    state: Any = {"state": moments, "param_groups": settings["param_groups"]}
-    set_optimizer_state_dict(
-        model, optimizer, state, options=StateDictOptions(full_state_dict=True)
-    )
 
 
 def _contiguous(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -7,28 +7,24 @@ each. Does not know data or checkpoints. Every "auto" is decided here, once, and
 import os
 import platform
 import shutil
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib import import_module
+from types import ModuleType
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import nn
-from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import (
-    apply_activation_checkpointing,
-)
-from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.distributed_c10d import PrefixStore
-from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.rendezvous import rendezvous
-from torch.nn.parallel import DistributedDataParallel
 
 from playattention.config import TrainConfig
 from playattention.errors import UserError
 from playattention.training.readings import processor
+from playattention.training.uncompiled import uncompiled
 
 Value = TypeVar("Value")
 
@@ -75,6 +71,11 @@ def ranks() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
+def sharded() -> ModuleType:
+    """Return what only several ranks need."""
+    return import_module("playattention.training.sharded")  # over a second: only who needs it
+
+
 def on_first(work: Callable[[], Value]) -> Value:
     """Let rank 0 do something and tell the others what came of it.
 
@@ -118,6 +119,8 @@ class Worker:
     """This process's number among those that train together."""
     ranks: int = 1
     """How many train together."""
+    compiles: bool = False
+    """Whether models are compiled."""
 
     def autocast(self) -> AbstractContextManager[object]:
         """Return the context of a forward pass."""
@@ -135,6 +138,18 @@ class Worker:
             dist.all_reduce(figures)
         return figures
 
+    def spare(self, build: Callable[[], torch.optim.Optimizer]) -> torch.optim.Optimizer:
+        """Return an optimizer, without loading the compiler where nothing will be compiled."""
+        plain = self.device.type == "cpu" and self.ranks == 1 and not self.compiles
+        return uncompiled(build) if plain else build()
+
+    def whole(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return a tensor as one process would have it, where each rank may hold a share."""
+        if self.ranks == 1:
+            return tensor
+        gathered: torch.Tensor = sharded().whole(tensor)
+        return gathered
+
     def any(self, flag: bool) -> bool:
         """Tell whether it is so on any rank; the answer is the same on all of them."""
         return self.total(torch.tensor(float(flag), device=self.device)).item() > 0
@@ -143,19 +158,12 @@ class Worker:
         """Put a model on the device, or its share of it, and return what computes its loss.
 
         What is returned holds the same weights: compiled, or in PyTorch's wrapper for several
-        ranks (DDP, Li et al. 2020, arXiv 2006.15704; FSDP, Zhao et al. 2023, arXiv 2304.11277).
+        ranks.
         """
-        blocks = set(model.get_submodule("blocks").children())
         if config.grad_checkpointing:
-            apply_activation_checkpointing(model, check_fn=blocks.__contains__)
+            sharded().forget_activations(model)
         if self.ranks > 1 and config.parallel == "fsdp":
-            # Block by block, and from the CPU: no device ever holds the whole model.
-            mesh = init_device_mesh(self.device.type, (self.ranks,))
-            for block in model.get_submodule("blocks").children():
-                fully_shard(block, mesh=mesh)
-            # The logits are a view, without the padding; nothing changes them in place.
-            warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view")
-            fully_shard(model, mesh=mesh)
+            sharded().shard(model, self.device, self.ranks)
         if next(model.parameters()).device != self.device:
             model.to(self.device)
         loss = model
@@ -164,11 +172,7 @@ class Worker:
             # compiler would otherwise make code for sizes that vary.
             loss = torch.compile(model, dynamic=False)  # type: ignore[assignment]
         if self.ranks > 1 and config.parallel == "ddp":
-            own = [self.device.index] if self.device.type == "cuda" else None
-            with warnings.catch_warnings():  # PyTorch 2.13 has a new name for it, 2.7 has not
-                warnings.simplefilter("ignore", FutureWarning)
-                # The only buffers are masks, the same everywhere.
-                loss = DistributedDataParallel(loss, device_ids=own, broadcast_buffers=False)
+            loss = sharded().replicate(loss, self.device)
         return loss
 
 
@@ -179,11 +183,10 @@ def adding_up(model: nn.Module, more: bool) -> AbstractContextManager[object]:
         model: What `Worker.place` was given or returned.
         more: Whether another micro-batch follows in this step.
     """
-    if isinstance(model, FSDPModule):
-        model.set_requires_gradient_sync(not more)
-    if isinstance(model, DistributedDataParallel) and more:
-        return model.no_sync()
-    return nullcontext()
+    if ranks() == 1:
+        return nullcontext()
+    context: AbstractContextManager[object] = sharded().adding_up(model, more)
+    return context
 
 
 def start_worker(config: TrainConfig) -> Worker:
@@ -199,7 +202,8 @@ def start_worker(config: TrainConfig) -> Worker:
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     torch.set_float32_matmul_precision("high" if config.tf32 else "highest")
-    return Worker(device, FORMATS.get(config.autocast), rank(), ranks())
+    compiles = config.compile == "on"
+    return Worker(device, FORMATS.get(config.autocast), rank(), ranks(), compiles)
 
 
 def pick_device(name: str) -> torch.device:

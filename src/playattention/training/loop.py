@@ -10,7 +10,6 @@ from pathlib import Path
 
 import torch
 from torch import nn
-from torch.distributed.tensor import DTensor
 
 from playattention.config import RunConfig
 from playattention.data.loader import WindowStream, share
@@ -157,7 +156,7 @@ class Trainer:
         self.model = first_model(folder, self.config)
         # What computes the loss, over the same weights; samples, of any length, take the model.
         self.forward = self.worker.place(self.model, self.config.train)
-        self.optimizer = build_optimizer(self.model, self.config.train)
+        self.optimizer = self.worker.spare(lambda: build_optimizer(self.model, self.config.train))
         self.scaler = self.worker.scaler()
         self.step, self.position = 0, 0
         saved = on_first(lambda: checkpoint.saved_steps(folder))
@@ -262,7 +261,7 @@ class Trainer:
         self.scaler.unscale_(self.optimizer)
         limit = self.config.train.grad_clip or math.inf
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), limit)
-        return (norm.full_tensor() if isinstance(norm, DTensor) else norm).item()
+        return self.worker.whole(norm).item()
 
     def _check_finite(self, step: int, rate: float, **figures: float) -> None:
         for name, figure in figures.items():

@@ -5,7 +5,6 @@ Does not know models or optimizers; it is told numbers and text.
 
 import csv
 import io
-import math
 import re
 import time
 from collections.abc import Callable
@@ -99,8 +98,8 @@ class Report:
         self._task = self._progress.add_task(
             "training", total=steps, completed=step or 0, told="", device=""
         )
-        self._plotted_at = -math.inf
-        self._told_at = time.monotonic()
+        # The first plot would show one point, and loading matplotlib would delay the first step.
+        self._plotted_at = self._told_at = time.monotonic()
         self._keep_samples(kept)
 
     def __enter__(self) -> Self:
