@@ -198,8 +198,8 @@ def draw_tokens(probabilities: torch.Tensor, generator: Generators = None) -> to
         Token ids (B, 1).
     """
     if isinstance(generator, Sequence):
-        rows = zip(probabilities.split(1), generator, strict=True)
-        return torch.cat([draw_tokens(row, one) for row, one in rows])
+        rows = zip(probabilities.unbind(), generator, strict=True)
+        return torch.cat([draw_tokens(row[None], one) for row, one in rows])
     if probabilities.size(-1) < MANY_TOKENS or probabilities.device.type != "cpu":
         return torch.multinomial(probabilities, 1, generator=generator)
     # On a CPU multinomial makes a random number for every token, 1.2 ms for GPT-2's. One is enough:

@@ -38,11 +38,11 @@ class PackedMatrix(nn.Parameter):
         if func is F.embedding:
             ids, weight = args[:2]
             return weight.data.as_subclass(torch.Tensor)[ids].float()
-        return super().__torch_function__(func, types, args, kwargs or {})
+        return super().__torch_function__(func, types, args, kwargs or {})  # type: ignore[no-untyped-call]
 
 
 def pack(model: nn.Module, dtype: torch.dtype) -> None:
-    """Round the weights of Linear and Embedding modules to 16 bits: to generate, no longer to train.
+    """Round the weights of Linear and Embedding modules to 16 bits, to generate from then on.
 
     FBGEMM (Khudia et al. 2021, arXiv 2101.05615) multiplies float16 with float32 at the speed of
     memory on any x86 processor with AVX2. bfloat16 goes the same way: it has 8 significant bits, so
@@ -56,7 +56,7 @@ def pack(model: nn.Module, dtype: torch.dtype) -> None:
         UserError: If this processor has no such product.
     """
     parts = [part for part in model.modules() if isinstance(part, nn.Linear | nn.Embedding)]
-    shared: dict[nn.Parameter, list[nn.Linear | nn.Embedding]] = {}
+    shared: dict[torch.Tensor, list[nn.Linear | nn.Embedding]] = {}
     for part in parts:
         shared.setdefault(part.weight, []).append(part)
     for weight, users in shared.items():  # a weight in two places stays one
@@ -66,7 +66,7 @@ def pack(model: nn.Module, dtype: torch.dtype) -> None:
             part.weight = matrix
 
 
-def _packed(weight: nn.Parameter, dtype: torch.dtype, bias: torch.Tensor | None) -> PackedMatrix:
+def _packed(weight: torch.Tensor, dtype: torch.dtype, bias: torch.Tensor | None) -> PackedMatrix:
     rounded = weight.detach().to(dtype).contiguous()
     matrix = PackedMatrix(rounded, requires_grad=False)
     matrix.bias = bias
