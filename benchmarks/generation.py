@@ -147,7 +147,7 @@ def build_contestants(
     half, brain = (laid_out(sizes, theirs, dtype) for dtype in (torch.float16, torch.bfloat16))
     their_brain: Any = their_model(sizes)  # transformers declares its `to` for classes
     their_brain.load_state_dict(theirs.state_dict())
-    their_brain.to(torch.bfloat16)
+    torch.nn.Module.to(their_brain, torch.bfloat16)
     small = {"vocab_size": 65, "n_layer": 4, "n_head": 4, "n_embd": 128, "seq_size": 256}
     characters = [GPTModel(GPTConfig(**small)).eval(), GPT2Model(GPT2Config(**small)).eval()]
     for model in characters:

@@ -30,6 +30,7 @@ from cogapp.cogapp import CogCheckFailed
 
 import facts
 import measured
+import since
 
 __all__ = [
     "added",
@@ -44,6 +45,7 @@ __all__ = [
     "products",
     "r",
     "results",
+    "since",
     "source",
     "sqrt",
     "table",

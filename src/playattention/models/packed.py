@@ -42,7 +42,7 @@ class PackedMatrix(nn.Parameter):
 
 
 def pack(model: nn.Module, dtype: torch.dtype) -> None:
-    """Round the weights of Linear and Embedding modules to 16 bits: to generate, not to train.
+    """Round the weights of Linear and Embedding modules to 16 bits, to generate from then on.
 
     FBGEMM (Khudia et al. 2021, arXiv 2101.05615) multiplies float16 with float32 at the speed of
     memory on any x86 processor with AVX2. bfloat16 goes the same way: it has 8 significant bits, so
