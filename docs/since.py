@@ -19,7 +19,8 @@ def told() -> str:
     found = results()
     settings, machine = found["settings"], found["machine"]
     return (
-        f"{settings['steps']} steps of {settings['batch_size']} windows, {settings['seeds']} seeds, "
+        f"{settings['steps']} steps of {settings['batch_size']} windows, "
+        f"{settings['seeds']} seeds; "
         f"{machine['processor']}, {machine['threads']} thread(s)"
     )
 

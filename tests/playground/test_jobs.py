@@ -17,6 +17,7 @@ from fastapi.testclient import TestClient
 
 from playattention.playground import jobs
 from playattention.playground.server import create_app
+from playattention.training import RECIPES
 from playattention.training.checkpoint import saved_steps
 from playattention.training.report import read_log
 from tests.conftest import TEXT
@@ -334,7 +335,7 @@ def test_recipes_name_settings_that_can_be_sent_back(client, played):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("recipe", ["gpt", "gpt2"])
+@pytest.mark.parametrize("recipe", RECIPES)
 def test_a_real_training_is_started_followed_stopped_and_resumed(client, recipe):
     body = {"recipe": recipe, "name": "mine", "settings": {**TINY, "train.steps": 100_000}}
     assert client.post("/api/jobs", json=body).status_code == 201

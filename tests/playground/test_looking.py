@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from playattention.models import MODELS
 from playattention.playground.opened import MissingError
 from playattention.playground.routes.looking import opened
 from playattention.training.run import load_run
@@ -36,7 +37,7 @@ def test_a_value_brings_its_meaning_with_a_symbol_for_each_dimension(client, run
     for value in look["values"]:
         assert value["meaning"], value["title"]
         assert len(value["symbols"]) == len(value["shape"]), value["title"]
-        assert value["file"].startswith("models/model_gpt")
+        assert value["file"].startswith("models/model_")
     [scores] = [v for v in look["values"] if v["title"] == f"{HEADS[run][0]}:scores"]
     assert scores["symbols"][-2:] == ["T", "S"]
 
@@ -282,7 +283,7 @@ def test_infinite_numbers_are_explained_as_text(client, run):
 
 def test_the_source_lists_what_each_line_made(client, home, run):
     module, _ = HEADS[run]
-    function = {"small-gpt": "forward", "small-gpt2": "_attend"}[run]
+    function = "forward" if run == "small-gpt" else "_attend"
     q = {"run": run, "text": TEXT, "module": module, "function": function}
     source = found(client.get("/api/source", params=q))
     listing = seen(home, run, TEXT).lines(module, function)
@@ -313,12 +314,12 @@ def test_swapped_tokens_are_those_of_the_text_that_ran(client):
     assert look["text"] == "annA"
 
 
-@pytest.mark.parametrize("name", ["gpt", "gpt2"])
+@pytest.mark.parametrize("name", MODELS)
 def test_an_untrained_model_can_be_looked_at(name, client):
     run = f"untrained:{name}"
     example = found(client.get("/api/examples", params={"run": run}))["texts"][0]["text"]
     look = found(client.get("/api/look", params={"run": run, "text": example}))
     assert (look["model"], look["step"], look["steps"]) == (name, 0, [0])
     assert look["loss"] == pytest.approx(4.11, abs=0.15)  # ln 61
-    maps = array(client.get("/api/maps", params={"run": run, "text": example}))
-    assert maps.shape == (4, 4, len(example), len(example))
+    drawn = array(client.get("/api/maps", params={"run": run, "text": example}))
+    assert drawn.shape == (4, 4, len(example), len(example))

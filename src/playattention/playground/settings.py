@@ -28,6 +28,8 @@ QUICK = {
     "sample_tokens": 200,
 }
 """Of a training that shows something within seconds, and ends in minutes."""
+QUICK_WITH_MUON = {**QUICK, "steps": 500, "learning_rate": 1e-2, "min_learning_rate": 2e-4}
+"""The same with Muon, which learns more from each step."""
 EVAL_TOKENS = 8_000
 """So that frequent evaluations take little of the time."""
 
@@ -106,7 +108,9 @@ def words_for(config: RunConfig) -> list[str]:
 
 
 def _quick(recipe_name: str) -> RunConfig:
-    return laptop_config(recipe_name).updated(train=QUICK, data={"eval_tokens": EVAL_TOKENS})
+    config = laptop_config(recipe_name)
+    train = QUICK_WITH_MUON if config.train.optimizer == "muon" else QUICK
+    return config.updated(train=train, data={"eval_tokens": EVAL_TOKENS})
 
 
 def _check_dataset(dataset: str) -> None:

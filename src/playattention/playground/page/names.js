@@ -45,8 +45,12 @@ export function visible({ text, bytes = [] }) {
 /** Variables with a colour of their own, everywhere the same. */
 const PARTS = {
   query: "query",
+  query_normed: "query",
+  query_turned: "query",
   queries: "query",
   key: "key",
+  key_normed: "key",
+  key_turned: "key",
   keys: "key",
   value: "value",
   values: "value",
