@@ -178,9 +178,9 @@ class TrainConfig(Settings):
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to compute; auto: cuda, then mps, then cpu."""
     threads: int | None = Field(default=None, ge=1)
-    """CPU threads; default: what PyTorch chooses. A run keeps its number when it is resumed."""
+    """CPU threads; default: what PyTorch or a probe chooses. A run keeps its number."""
     autocast: Literal["auto", "off", "bf16", "fp16"] = "auto"
-    """Format of the matrix products; auto: bf16 on a GPU that has it in hardware, else off."""
+    """Format of the matrix products; auto: bf16 where it is in hardware (CPU: if faster)."""
     tf32: bool = True
     """Lets a GPU round the operands of float32 matrix products to TensorFloat-32."""
     compile: Literal["auto", "off", "on"] = "auto"

@@ -45,7 +45,9 @@ class Train:
 
     def _open(self) -> tuple[Path, list[str]]:
         """Return the run's folder, new or not, and what to tell about it."""
+        from playattention.training import probe
         from playattention.training.changes import apply_changes
+        from playattention.training.folder import read_json
         from playattention.training.run import create_run, exists, find_run, read_config
         from playattention.training.start import check_goes_on, create_run_from, find_start
 
@@ -69,6 +71,8 @@ class Train:
                 _check_data(self.config)  # a context longer than the text: that is the mistake
                 raise
             folder = create_run(self.config, self.name)
+        if going_on is None and (folder / "probe.json").exists():
+            told.append(probe.told(read_json(folder / "probe.json")))
         kept = read_config(folder).train
         wants_compile = self.config.train.compile == "on" or (
             self.config.train.compile == "auto" and kept.device == "cuda"

@@ -13,7 +13,7 @@ from playattention.errors import UserError
 from playattention.training import checkpoint
 from playattention.training.distributed import decide, machine
 from playattention.training.optimizer import learning_rate
-from playattention.training.run import read_config, read_facts, read_machine, write_config
+from playattention.training.run import read_config, read_facts, read_machine, write_settings
 from playattention.training.tracker import check_tracker
 
 CHANGEABLE = {"data.eval_tokens"}
@@ -47,8 +47,22 @@ def apply_changes(folder: Path, wanted: RunConfig) -> list[str]:
     told = [f"{field}: {before} -> {after}" for field, before, after in changes]
     told += [*_schedule(folder, stored, decided), *_machines(folder)]
     if changes:
-        write_config(folder, decided)
+        _write_config(folder, decided)
     return told
+
+
+def _write_config(folder: Path, config: RunConfig) -> None:
+    """Replace a run's settings by one rename.
+
+    Raises:
+        UserError: If the disk is full or can't be written; the settings stay as they were.
+    """
+    path, partial = folder / "config.json", folder / ".config.json.partial"
+    try:
+        write_settings(partial, config)
+        partial.replace(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror})") from None
 
 
 def _differences(

@@ -6,6 +6,7 @@
       corpus.json       which text, its hash, its splits, its entropy where that is known
       origin.json       where the first weights came from, if they were not drawn: see start.py
       machine.json      where the run began
+      probe.json        what was tried there before "auto" was decided, if anything was: probe.py
       checkpoints/      see checkpoint.py;  code/: models/own.py;  the other files: report.py
 
 Does not know how training goes.
@@ -30,6 +31,7 @@ from playattention.tokenizers import Tokenizer, tokenizer_class
 from playattention.training import checkpoint
 from playattention.training.distributed import decide, machine
 from playattention.training.folder import appearing, code_of, read_json, write_json
+from playattention.training.probe import micro_batch_seconds, probe
 from playattention.training.tracker import check_tracker
 
 LOGS = Path("logs")
@@ -137,7 +139,7 @@ def create_run(
         UserError: If the settings do not fit the data, or the folder can't be written.
     """
     check_tracker(config.train.tracker)
-    decided = decide(config.train)
+    asked, decided = config, decide(config.train)
     corpus = load_corpus(config.data.dataset)
     found = corpus.tokenizer(config.data.tokenizer)
     tokenizer = tokenizer or found
@@ -148,14 +150,18 @@ def create_run(
         train={**decided, "tokens_per_step": config.tokens_per_step},
     )
     splits = split(corpus, tokenizer, config.data, config.model.seq_size)
+    probed = probe(asked, config, config.steps(len(splits.train)), micro_batch_seconds)
+    config = config.updated(train={"autocast": probed.autocast, "threads": probed.threads})
     folder = new_folder(config, name)
     try:
         with appearing(folder) as partial:
             write_files(partial, config, tokenizer, origin)
+            if probed.trials:
+                write_json(partial / "probe.json", probed.facts())
             write_json(partial / "corpus.json", asdict(_facts(corpus, splits)))
     except OSError as error:
         if name is None and folder.exists():  # another process began in the same second
-            return create_run(config, None, tokenizer, origin)
+            return create_run(asked, None, tokenizer, origin)
         raise UserError(f"{folder}: cannot be created ({error.strerror})") from None
     return folder
 
@@ -164,7 +170,7 @@ def write_files(
     folder: Path, config: RunConfig, tokenizer: Tokenizer, origin: dict[str, Any] | None
 ) -> None:
     """Write what every run has, with a text to train on or without."""
-    _write_settings(folder / "config.json", config)
+    write_settings(folder / "config.json", config)
     write_json(folder / "tokenizer.json", tokenizer.state())
     write_json(folder / "machine.json", machine())
     if origin is not None:
@@ -181,20 +187,6 @@ def read_config(folder: Path) -> RunConfig:
         return RunConfig.from_json((folder / "config.json").read_bytes())
     except (OSError, UserError) as error:
         raise UserError(f"{folder / 'config.json'}: {error}") from None
-
-
-def write_config(folder: Path, config: RunConfig) -> None:
-    """Replace a run's settings by one rename.
-
-    Raises:
-        UserError: If the disk is full or can't be written; the settings stay as they were.
-    """
-    path, partial = folder / "config.json", folder / ".config.json.partial"
-    try:
-        _write_settings(partial, config)
-        partial.replace(path)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror})") from None
 
 
 def read_tokenizer(folder: Path) -> Tokenizer:
@@ -296,5 +288,6 @@ def _facts(corpus: Corpus | ShardFolder, splits: Splits) -> CorpusFacts:
     )
 
 
-def _write_settings(path: Path, config: RunConfig) -> None:
+def write_settings(path: Path, config: RunConfig) -> None:
+    """Write a run's settings, for people to read, too."""
     path.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
