@@ -231,7 +231,7 @@ def _value(value: Value, *, first: bool) -> ValueEntry:
         title=value.title,
         shape=[*value.shape],
         dtype=kind_of(value.tensor),
-        symbols=None if entry is None else re.findall(r"\w+", entry.shape),
+        symbols=None if entry is None else re.findall(r"[\w/]+", entry.shape),
         meaning=None if entry is None else entry.meaning,
         formula=None if entry is None else entry.formula,
         file=short(value.file),
