@@ -19,9 +19,9 @@ def told() -> str:
     found = results()
     settings, machine = found["settings"], found["machine"]
     return (
-        f"{settings['steps']} steps of {settings['batch_size']} windows, "
-        f"{settings['seeds']} seeds; "
-        f"{machine['processor']}, {machine['threads']} thread(s)"
+        f"Measured with {settings['seeds']} seeds, {settings['steps']} steps of "
+        f"{settings['batch_size']} windows each, on {machine['threads']} cores "
+        f"({machine['processor']})."
     )
 
 
