@@ -289,6 +289,6 @@ def test_muon_is_refused_where_ranks_hold_shares_of_a_matrix(gpt_config, monkeyp
     asked = gpt_config.updated(train={"optimizer": "muon", "parallel": "fsdp"}).train
     assert decide(asked)["device"]
     monkeypatch.setattr(distributed, "ranks", lambda: 2)
-    with pytest.raises(UserError, match=r"optimizer = muon.*allowed: --train.parallel ddp"):
+    with pytest.raises(UserError, match="optimizer = muon.*allowed: --train.parallel ddp"):
         decide(asked)
     assert decide(asked.model_copy(update={"parallel": "ddp"}))["device"]
