@@ -12,7 +12,7 @@ import torch
 from playattention.config import RunConfig
 from playattention.errors import UserError
 from playattention.tokenizers import CharTokenizer
-from playattention.training import distributed, run
+from playattention.training import run
 from playattention.training.distributed import decide, pick_device, start_worker
 from playattention.training.loop import Trainer, resume, train
 from playattention.training.run import create_run, find_run, load_run, load_splits, read_config
@@ -283,12 +283,3 @@ def test_bf16_runs_the_matrix_products_in_bfloat16(gpt_config: RunConfig):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16
     with start_worker(gpt_config.train).autocast():
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
-
-
-def test_muon_is_refused_where_ranks_hold_shares_of_a_matrix(gpt_config, monkeypatch):
-    asked = gpt_config.updated(train={"optimizer": "muon", "parallel": "fsdp"}).train
-    assert decide(asked)["device"]
-    monkeypatch.setattr(distributed, "ranks", lambda: 2)
-    with pytest.raises(UserError, match="optimizer = muon.*allowed: --train.parallel ddp"):
-        decide(asked)
-    assert decide(asked.model_copy(update={"parallel": "ddp"}))["device"]

@@ -241,16 +241,7 @@ def _own_gpu(number: int) -> torch.device:
 
 
 def decide(config: TrainConfig) -> dict[str, Any]:
-    """Return the settings that a run leaves to its machine, decided for this one.
-
-    Raises:
-        UserError: If this machine lacks the device, or several ranks can't train so.
-    """
-    if config.optimizer == "muon" and config.parallel == "fsdp" and ranks() > 1:
-        raise UserError(
-            "optimizer = muon: turns whole matrices, of which parallel = fsdp leaves each rank a "
-            "share; allowed: --train.parallel ddp, or --train.optimizer adamw"
-        )
+    """Return the settings that a run leaves to its machine, decided for this one."""
     device = pick_device(config.device)
     on_cuda = device.type == "cuda"
     autocast, compiled = config.autocast, config.compile
