@@ -81,7 +81,7 @@ def test_each_command_tells_its_options(words: list[str], options: list[str], ca
 def test_help_of_train_without_a_recipe_names_the_recipes(capsys):
     assert main(["train", "--help"]) == 0
     assert capsys.readouterr().out == (
-        "playattention train RECIPE --help, where RECIPE is one of: gpt, gpt2\n"
+        "playattention train RECIPE --help, where RECIPE is one of: gpt, gpt2, modern\n"
     )
 
 
@@ -106,8 +106,8 @@ MISTAKES = {
     # Commands, recipes and options that are not there: the nearest is named.
     "trian": r"unknown command 'trian' \(did you mean 'train'\?\); allowed: train, generate, .*",
     "--bogus": r"unknown command '--bogus'; allowed: train, .*",
-    "train gtp": r"unknown recipe 'gtp' \(did you mean 'gpt'\?\); allowed: gpt, gpt2",
-    "train --train.steps 3": r"train: which recipe\? allowed: gpt, gpt2, or --resume RUN",
+    "train gtp": r"unknown recipe 'gtp' \(did you mean 'gpt'\?\); allowed: gpt, gpt2, modern",
+    "train --train.steps 3": r"train: which recipe\? allowed: gpt, gpt2, modern, or --resume RUN",
     "train gpt --model.n_embed 3": r"unknown option of train gpt '--model.n_embed' \(did you mean "
     r"'--model.n-embd'\?\); allowed: --model.n-embd, .* or one of \d+ in all",
     "train gpt --preset gpt2": r"unknown option of train gpt '--preset'.*; allowed: .*",
@@ -120,8 +120,8 @@ MISTAKES = {
     "train gpt --train.steps 1e3": r"Error parsing --train.steps: .*'1e3'; allowed: INT .*",
     "train gpt --train.learning-rate x": r"Error parsing --train.learning-rate: .*'x'; allowed: "
     r"FLOAT \(see playattention train gpt --help\)",
-    "train gpt --train.schedule linear": r"invalid choice 'linear' for argument "
-    r"'--train.schedule'\. Expected one of \('cosine', 'constant'\)\. .*",
+    "train gpt --train.schedule square": r"invalid choice 'square' for argument "
+    r"'--train.schedule'\. Expected one of \('cosine', 'linear', 'constant'\)\. .*",
     "train gpt --train.betas 0.9": r"Missing value for argument '--train.betas'\. Expected 2 .*",
     "generate": r"Missing from playattention generate: RUN .*",
     "generate a --seed x": r"Error parsing --seed: .*'x'.*; allowed: \{None\}\|INT .*",
@@ -199,7 +199,7 @@ def test_a_mistake_is_one_line_that_says_what_is_allowed(
 @pytest.mark.parametrize(
     "words",
     [
-        "train gpt --train.schedule linear",
+        "train gpt --train.schedule square",
         "train gpt --train.steps many",
         "train gpt --model.n-embd 17",
         "train gpt --train.stepz 3",

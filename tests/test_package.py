@@ -76,6 +76,7 @@ def test_sampling_takes_the_agreed_arguments(name: str):
         ("top_p", "KEYWORD_ONLY", None),
         ("generator", "KEYWORD_ONLY", None),
         ("use_cache", "KEYWORD_ONLY", True),
+        ("samples", "KEYWORD_ONLY", 1),
     ]
 
 

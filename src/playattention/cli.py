@@ -27,6 +27,7 @@ playattention {__version__}: train a Transformer, look inside, change things and
 
   playattention train gpt        train GPT: every attention head spelled out
   playattention train gpt2       train GPT-2: fused attention, byte-pair tokens
+  playattention train modern     train what changed since: the same in fewer steps
   playattention play [RUN]       the playground page: train, look inside, change things and see
   playattention generate RUN     let a trained model write
   playattention eval RUN         measure what a model has learnt

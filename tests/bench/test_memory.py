@@ -9,7 +9,12 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from playattention import evaluation
-from playattention.bench.memory import EVALUATION_TOKENS, evaluation_peak, peak
+from playattention.bench.memory import (
+    EVALUATION_TOKENS,
+    EVALUATION_TOKENS_ON_CPU,
+    evaluation_peak,
+    peak,
+)
 from playattention.bench.step import Step
 from playattention.bench.trace import trace
 from playattention.config import GPT2Config, GPTConfig, ModernConfig, RunConfig, TrainConfig
@@ -220,6 +225,7 @@ def test_fsdp_shares_what_ddp_repeats():
 
 def test_an_evaluation_takes_as_many_tokens_as_the_plan_thinks():
     assert EVALUATION_TOKENS == evaluation.TOKENS_PER_BATCH
+    assert EVALUATION_TOKENS_ON_CPU == evaluation.TOKENS_PER_BATCH_ON_CPU
 
 
 @pytest.mark.parametrize("kind", [GPTConfig, GPT2Config, ModernConfig])

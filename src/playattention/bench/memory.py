@@ -12,7 +12,7 @@ from playattention.bench.sizes import multiplied_weights, remembered, table_rows
 from playattention.config import RunConfig
 
 GIB = 2**30
-EVALUATION_TOKENS = 4096
+EVALUATION_TOKENS, EVALUATION_TOKENS_ON_CPU = 4096, 1024
 """Of a forward pass of `evaluation.py`, which says why."""
 
 
@@ -67,7 +67,8 @@ def evaluation_peak(config: RunConfig, *, gpu: bool, devices: int = 1) -> Moment
 
     Args: as of `peak`. It runs uncompiled, and with small micro-batches it needs more than a step.
     """
-    tokens = min(EVALUATION_TOKENS, config.data.eval_tokens)
+    most = EVALUATION_TOKENS if gpu else EVALUATION_TOKENS_ON_CPU
+    tokens = min(most, config.data.eval_tokens)
     windows = max(1, tokens // config.model.seq_size)
     tokens = windows * config.model.seq_size
     evaluated = config.updated(

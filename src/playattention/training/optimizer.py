@@ -151,11 +151,12 @@ def orthogonal(matrices: torch.Tensor, times: int = 3) -> torch.Tensor:
 
     Args:
         matrices: Of one shape (..., rows, columns).
-        times: How many polynomials are applied, 1 to 5. More come nearer to 1; in trainings
-            measured on a CPU three learned as much a step as five: benchmarks/README.md.
+        times: How many polynomials are applied, 1 to 5. In a trial of 250 small steps four left a
+            loss 0.015 nats lower than three, and took longer for it.
 
     Returns:
-        Matrices with the same singular vectors and all larger singular values near 1.
+        Matrices with the same singular vectors. Of random ones of 128 x 512 the singular values are
+        0.19 to 1.87 after three, 0.88 to 1.12 after five.
     """
     tall = matrices.size(-2) > matrices.size(-1)
     x = matrices.mT if tall else matrices
