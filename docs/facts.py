@@ -3,6 +3,7 @@
 Nothing here is measured. Tables are returned as (head, rows), as `pages.table` takes them.
 """
 
+import inspect
 import io
 import re
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from playattention.bench.devices import DEVICES, TERA
 from playattention.bench.memory import peak
 from playattention.bench.sizes import flops_per_token, weights
 from playattention.config import GPT2_PRESETS, GPT2Config, RunConfig
+from playattention.training.optimizer import orthogonal
 from playattention.training.train_gpt2 import RECIPE
 
 Table = tuple[list[str], list[list[object]]]
@@ -46,6 +48,20 @@ def gpt2_flops() -> int:
 def cache_bytes(layers: int, channels: int, tokens: int, size: int) -> int:
     """Return the bytes of a key-value cache: two vectors per token and layer."""
     return 2 * layers * channels * tokens * size
+
+
+def muon_share(width: int, tokens: int) -> float:
+    """Return the operations of Muon's polynomials / those of a step, in the matrices of a block.
+
+    Args:
+        width: Channels, the shorter side of every matrix in a block.
+        tokens: Tokens of a step, each 6 operations a weight, forward and backward.
+    """
+    longer = [3 * width, width, 4 * width, 4 * width]
+    # X Xᵀ, its square, and their sum times X; two operations for each product of numbers.
+    products = sum(2 * width * width * (2 * side + width) for side in longer)
+    times = inspect.signature(orthogonal).parameters["times"].default
+    return times * products / (6 * tokens * sum(width * side for side in longer))
 
 
 def devices() -> Table:

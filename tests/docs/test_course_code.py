@@ -52,3 +52,18 @@ def test_the_tables_of_weights_count_real_models():
     assert facts.gpt2_weights() == sum(weight.numel() for weight in weights.values())
     biases = sum(weight.numel() for name, weight in weights.items() if name.endswith("bias"))
     assert facts.gpt2_biases() == biases
+
+
+def test_the_share_of_muon_is_what_its_products_count():
+    """PyTorch counts the operations of the products themselves."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from playattention.training.optimizer import orthogonal
+
+    shapes = [(48, 16), (16, 16), (64, 16), (16, 64)]
+    with FlopCounterMode(display=False) as counted:
+        for shape in shapes:
+            orthogonal(torch.randn(1, *shape))
+    step = 6 * 100 * sum(rows * columns for rows, columns in shapes)
+    assert facts.muon_share(16, 100) == pytest.approx(counted.get_total_flops() / step)
