@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from playattention.config import GPT2Config, GPTConfig, RunConfig, TrainConfig
+from playattention.config import GPT2Config, GPTConfig, ModernConfig, RunConfig, TrainConfig
 from playattention.models import pretrained
 from playattention.models.model_gpt2 import GPT2Model
 
@@ -51,16 +51,17 @@ def released(folder: Path, seed: int = 0, **sizes: int) -> Path:
     return folder
 
 
-@pytest.fixture(params=["gpt", "gpt2"])
+@pytest.fixture(params=["gpt", "gpt2", "modern"])
 def small_run(request: pytest.FixtureRequest, text_file: Path) -> RunConfig:
     """Settings of a run that takes seconds, one for each recipe, with dropout."""
     sizes = {"n_layer": 2, "n_head": 2, "n_embd": 16, "seq_size": 16, "dropout": 0.1}
-    model = {"gpt": GPTConfig, "gpt2": GPT2Config}[request.param]
+    models = {"gpt": GPTConfig, "gpt2": GPT2Config, "modern": ModernConfig}
     return RunConfig(
-        model=model(**sizes),
+        model=models[request.param](**sizes),
         data={"dataset": str(text_file), "eval_tokens": 200},
         train=TrainConfig(
             steps=20,
+            optimizer="muon" if request.param == "modern" else "adamw",
             batch_size=4,
             eval_every=5,
             warmup_steps=5,

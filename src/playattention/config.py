@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError, model_validator
 from tyro.conf import Suppress, arg
 
 from playattention.errors import UserError, one_line, unknown
-from playattention.settings import Settings
+from playattention.settings import Settings, check_whole_matrices
 
 
 class ModelConfig(Settings):
@@ -246,7 +246,7 @@ class RunConfig(Settings):
         return self.tokens_per_step // (self.train.batch_size * self.model.seq_size)
 
     def check_ranks(self, ranks: int) -> None:
-        """Check that the micro-batches of a step can be dealt out evenly.
+        """Check that the micro-batches of a step can be dealt out evenly, and weights as asked.
 
         Args:
             ranks: Processes that train together.
@@ -254,13 +254,13 @@ class RunConfig(Settings):
         Raises:
             UserError: If they can't; names the nearest settings that can.
         """
+        check_whole_matrices(self.train.optimizer, self.train.parallel, ranks)
         if self.grad_accum % ranks == 0:
             return
         seq_size, batch_size = self.model.seq_size, self.train.batch_size
-        sequences = self.tokens_per_step // seq_size
+        sequences, together = self.tokens_per_step // seq_size, ranks * batch_size * seq_size
         dividing = (size for size in range(1, sequences + 1) if sequences % (ranks * size) == 0)
         fitting = sorted(dividing, key=lambda size: abs(size - batch_size))[:2]
-        together = ranks * batch_size * seq_size
         below = self.tokens_per_step // together * together
         near = [f"batch_size = {' or '.join(map(str, sorted(fitting)))}"] if fitting else []
         tokens = " or ".join(str(tokens) for tokens in (below, below + together) if tokens)

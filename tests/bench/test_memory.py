@@ -12,7 +12,7 @@ from playattention import evaluation
 from playattention.bench.memory import EVALUATION_TOKENS, evaluation_peak, peak
 from playattention.bench.step import Step
 from playattention.bench.trace import trace
-from playattention.config import GPT2Config, GPTConfig, RunConfig, TrainConfig
+from playattention.config import GPT2Config, GPTConfig, ModernConfig, RunConfig, TrainConfig
 from playattention.training.distributed import decide
 from tests.bench.live import LiveTensors
 
@@ -62,7 +62,8 @@ def off_by(planned: int, measured: int) -> float:
 def error_of_the_plan(kind: str, size: str, autocast: str, checkpointing: bool) -> float:
     """Return how far the plan is off for a model of these settings."""
     flash = {} if kind == "gpt" else {"flash_attention": kind.endswith("flash")}
-    model = (GPTConfig if kind == "gpt" else GPT2Config)(**SIZES[size], **flash)
+    kinds = {"gpt": GPTConfig, "gpt2": GPT2Config, "modern": ModernConfig}
+    model = kinds[kind.split(maxsplit=1)[0]](**{**SIZES[size], **flash})
     config = run(model, autocast=autocast, grad_checkpointing=checkpointing)
     return off_by(peak(config, gpu=False).total, counted(config))
 
@@ -79,6 +80,11 @@ def error_of_the_plan(kind: str, size: str, autocast: str, checkpointing: bool) 
         ("gpt2 explicit", "long", "off", False),
         ("gpt2 explicit", "wordy", "bf16", False),
         ("gpt2 explicit", "long", "off", True),
+        ("modern flash", "wordy", "off", False),
+        ("modern flash", "wide", "bf16", False),
+        ("modern flash", "long", "off", True),
+        ("modern explicit", "long", "off", False),
+        ("modern explicit", "wordy", "bf16", True),
     ],
 )
 def test_the_plan_is_within_10_percent_of_all_tensors_counted(
@@ -91,7 +97,9 @@ def test_the_plan_is_within_10_percent_of_all_tensors_counted(
 @pytest.mark.parametrize("checkpointing", [False, True], ids=["kept", "checkpointing"])
 @pytest.mark.parametrize("autocast", ["off", "bf16"])
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("kind", ["gpt", "gpt2 flash", "gpt2 explicit"])
+@pytest.mark.parametrize(
+    "kind", ["gpt", "gpt2 flash", "gpt2 explicit", "modern flash", "modern explicit"]
+)
 def test_so_it_is_for_every_combination(kind: str, size: str, autocast: str, checkpointing: bool):
     assert error_of_the_plan(kind, size, autocast, checkpointing) < 0.06
 
@@ -104,21 +112,24 @@ def test_so_it_is_for_every_combination(kind: str, size: str, autocast: str, che
         {"accum": 3},
         {"accum": 2, "batch_size": 2, "autocast": "bf16", "grad_checkpointing": True},
         {"fused_adamw": False, "batch_size": 1},
+        {"optimizer": "muon", "batch_size": 1},
+        {"optimizer": "muon", "batch_size": 9},
     ],
     ids=str,
 )
-@pytest.mark.parametrize("kind", [GPTConfig, GPT2Config])
+@pytest.mark.parametrize("kind", [GPTConfig, GPT2Config, ModernConfig])
 def test_batches_accumulation_and_the_optimizer_count(kind: Any, changes: dict[str, Any]):
     config = run(kind(**SIZES["wide"]), **changes)
     assert off_by(peak(config, gpu=False).total, counted(config)) < 0.06
 
 
 @pytest.mark.parametrize("autocast", ["off", "bf16"])
+@pytest.mark.parametrize("kind", [GPT2Config, ModernConfig])
 @pytest.mark.parametrize("flash", [None, True, False], ids=["gpt", "flash", "explicit"])
-def test_dropout_counts(flash: bool | None, autocast: str):
+def test_dropout_counts(kind: Any, flash: bool | None, autocast: str):
     """On a CPU PyTorch has no fused attention with dropout: it goes step by step, in float32."""
     sizes = {**SIZES["long"], "dropout": 0.2}
-    model = GPTConfig(**sizes) if flash is None else GPT2Config(**sizes, flash_attention=flash)
+    model = GPTConfig(**sizes) if flash is None else kind(**sizes, flash_attention=flash)
     config = run(model, autocast=autocast)
     assert off_by(peak(config, gpu=False).total, counted(config)) < 0.08
 
@@ -151,7 +162,8 @@ def test_the_counted_tensors_are_what_the_allocator_gave():
 @pytest.mark.parametrize("checkpointing", [False, True], ids=["kept", "checkpointing"])
 def test_the_plan_of_a_compiled_step(autocast: str, checkpointing: bool):
     """Compiled code keeps the same activations, and neither copies nor log-softmax."""
-    for model in (GPTConfig(**SIZES["wordy"]), GPT2Config(**SIZES["wordy"])):
+    for kind in (GPTConfig, GPT2Config, ModernConfig):
+        model = kind(**SIZES["wordy"])
         torch._dynamo.reset()
         config = run(model, autocast=autocast, compile="on", grad_checkpointing=checkpointing)
         step = Step(config, CPU)
@@ -210,7 +222,7 @@ def test_an_evaluation_takes_as_many_tokens_as_the_plan_thinks():
     assert EVALUATION_TOKENS == evaluation.TOKENS_PER_BATCH
 
 
-@pytest.mark.parametrize("kind", [GPTConfig, GPT2Config])
+@pytest.mark.parametrize("kind", [GPTConfig, GPT2Config, ModernConfig])
 def test_the_plan_of_an_evaluation(kind: Any):
     """By the allocator, as the log-softmax makes a copy inside that no tensor shows."""
     config = run(kind(**SIZES["wordy"]))

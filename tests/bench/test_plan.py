@@ -21,7 +21,7 @@ from playattention.bench.plan import (
 )
 from playattention.bench.sizes import flops_per_token, weights
 from playattention.bench.trace import trace
-from playattention.config import GPT2Config, GPTConfig, RunConfig, TrainConfig
+from playattention.config import GPT2Config, GPTConfig, ModernConfig, RunConfig, TrainConfig
 from playattention.errors import UserError
 from playattention.training import checkpoint, recipe
 from playattention.training.loop import train
@@ -137,11 +137,14 @@ def test_nothing_is_refused_that_would_fit_if_the_estimate_were_10_percent_too_h
 # Disk and time.
 
 
-def test_a_checkpoint_is_as_large_on_disk_as_planned(text_file):
+@pytest.mark.parametrize(("kind", "optimizer"), [(GPTConfig, "adamw"), (ModernConfig, "muon")])
+def test_a_checkpoint_is_as_large_on_disk_as_planned(kind: Any, optimizer: str, text_file):
     config = RunConfig(
-        model=GPTConfig(n_embd=64, n_layer=2, seq_size=16),
+        model=kind(n_embd=64, n_layer=2, seq_size=16),
         data={"dataset": str(text_file), "eval_tokens": 100},
-        train=TrainConfig(steps=2, eval_every=1, sample_tokens=0, device="cpu"),
+        train=TrainConfig(
+            steps=2, eval_every=1, sample_tokens=0, device="cpu", optimizer=optimizer
+        ),
     )
     folder = train(config, quiet=True)
     saved = checkpoint.saved_steps(folder)
@@ -173,7 +176,7 @@ def test_the_time_follows_from_a_share_of_the_peak():
     assert sum(weights(model.model).values()) == 124_475_904
 
 
-@pytest.mark.parametrize("kind", [GPTConfig, GPT2Config])
+@pytest.mark.parametrize("kind", [GPTConfig, GPT2Config, ModernConfig])
 @pytest.mark.parametrize("batch_size", [2, 24])
 def test_a_whole_run_takes_the_memory_that_was_planned(kind: Any, batch_size: int, text_file):
     """Steps, evaluations, samples and checkpoints: with a small batch evaluating takes most."""

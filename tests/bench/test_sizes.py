@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from playattention.bench.sizes import flops_per_token, multiplied_weights, weights
-from playattention.config import GPT2Config, GPTConfig
+from playattention.bench.sizes import flops_per_token, multiplied_weights, remembered, weights
+from playattention.config import GPT2Config, GPTConfig, ModernConfig, TrainConfig
 from playattention.models import build_model
+from playattention.training.optimizer import build_optimizer
 
 SIZES = {"n_embd": 24, "n_head": 3, "n_layer": 2, "seq_size": 16, "vocab_size": 53}
 PLACES = {
@@ -21,7 +22,7 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize("kind", [GPTConfig, GPT2Config])
+@pytest.mark.parametrize("kind", [GPTConfig, GPT2Config, ModernConfig])
 def test_the_weights_by_part_are_those_of_the_model(kind: Any):
     parts = dict.fromkeys(weights(kind(**SIZES)), 0)
     for name, weight in build_model(kind(**SIZES)).named_parameters():
@@ -41,10 +42,11 @@ def test_the_released_sizes_have_the_weights_they_are_known_for(preset: str, mil
     assert sum(weights(model).values()) / 1e6 == pytest.approx(millions, abs=0.1)
 
 
-@pytest.mark.parametrize("kind", [GPTConfig, GPT2Config])
+@pytest.mark.parametrize("kind", [GPTConfig, GPT2Config, ModernConfig])
 def test_the_operations_are_those_that_pytorch_counts(kind: Any):
     """Two for each weight and token forward, four backward, and all T x T scores."""
-    explicit = {} if kind is GPTConfig else {"flash_attention": False, "vocab_multiple": 1}
+    explicit = {} if kind is GPTConfig else {"flash_attention": False}
+    explicit |= {"vocab_multiple": 1} if kind is GPT2Config else {}
     config = kind(**SIZES, **explicit)
     model = build_model(config)
     idx = torch.zeros((3, config.seq_size), dtype=torch.long)
@@ -52,6 +54,20 @@ def test_the_operations_are_those_that_pytorch_counts(kind: Any):
         _, loss = model(idx, idx)
         loss.backward()
     assert counter.get_total_flops() == flops_per_token(config) * idx.numel()
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+@pytest.mark.parametrize("kind", [GPTConfig, GPT2Config, ModernConfig])
+def test_what_the_optimizer_remembers_is_counted(kind: Any, optimizer: str):
+    """Two moments of each weight; one of a matrix that Muon turns."""
+    config = kind(**SIZES)
+    model, train = build_model(config), TrainConfig(optimizer=optimizer)
+    built = build_optimizer(model, train)
+    for weight in model.parameters():
+        weight.grad = torch.ones_like(weight)
+    built.step()
+    kept = [value for state in built.state.values() for value in state.values()]
+    assert sum(value.numel() for value in kept if value.dim()) == remembered(config, train)
 
 
 def test_padding_rows_do_no_useful_work():

@@ -17,7 +17,7 @@ from playattention.bench.switches import (
     witness,
 )
 from playattention.bench.trace import Trace, trace
-from playattention.config import GPT2Config, GPTConfig, RunConfig, TrainConfig
+from playattention.config import GPT2Config, GPTConfig, ModernConfig, RunConfig, TrainConfig
 
 CPU = torch.device("cpu")
 SIZES = {"n_embd": 32, "n_head": 2, "n_layer": 2, "seq_size": 16, "vocab_size": 53}
@@ -146,6 +146,29 @@ def test_gpt_has_neither_flash_attention_nor_padding():
         rung.name for rung in RUNGS if missing(rung, config, CPU) == "gpt has no such setting"
     ]
     assert lacking == ["flash attention", "padded vocabulary"]
+
+
+def test_the_modern_model_has_flash_attention_and_no_padding():
+    config = RunConfig(model=ModernConfig(**SIZES))
+    lacking = [
+        rung.name for rung in RUNGS if missing(rung, config, CPU) == "modern has no such setting"
+    ]
+    assert lacking == ["padded vocabulary"]
+
+
+@pytest.mark.parametrize("autocast", ["off", "bf16"])
+def test_muons_own_products_are_in_float32_whatever_the_models_are_in(autocast: str):
+    base = RunConfig(model=ModernConfig(**SIZES), train=TrainConfig(batch_size=2))
+    train = {"optimizer": "muon", "autocast": autocast, "compile": "off"}
+    config = base.updated(train=train)
+    seen = seen_in(config)
+    verify(config, seen)
+    plain = seen_in(config.updated(train={"optimizer": "adamw"}))
+    if autocast == "bf16":
+        with pytest.raises(SwitchError, match=r"^autocast bf16 did not take effect"):
+            verify(config, {**seen, "products": plain["products"]})
+    with pytest.raises(SwitchError, match=r"^flash_attention did not take effect"):
+        verify(config.updated(model={"flash_attention": False}), seen)
 
 
 def test_without_a_compiler_nothing_is_compiled(monkeypatch: pytest.MonkeyPatch):

@@ -69,6 +69,18 @@ def test_the_files_hold_the_table_and_the_machine(capsys):
     assert Path("logs/ladder/ladder.png").stat().st_size > 1000
 
 
+def test_the_modern_model_climbs_all_but_the_padding(capsys):
+    assert main(["ladder", "modern", *SIZES]) == 0
+    rows = re.findall(ROW, capsys.readouterr().out, re.MULTILINE)
+    assert [name for _, name, _ in rows] == [
+        "nothing (float32)",
+        "autocast bf16",
+        "flash attention",
+        "fused AdamW",
+        "gradient checkpointing",
+    ]
+
+
 def test_a_switch_that_does_nothing_exits_1(capsys, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(measured, "witness", lambda *_: {"products": ["fp64"]})
     assert main(["ladder", "gpt2", *SIZES]) == 1

@@ -67,6 +67,21 @@ def test_options_are_those_of_train(capsys):
     assert "output head" in small
 
 
+def test_the_modern_models_plan_tells_its_weights_and_what_muon_remembers(capsys):
+    out = told(capsys, "modern", "--device", "cpu")
+    assert out.startswith("modern on ")
+    assert ": not compiled, flash attention\n" in out
+    assert "position embedding" not in out
+    assert "norms" not in out
+    assert re.search(r"^AdamW's, Muon's moments, fp32 +\d+\.\d\d", out, re.MULTILINE)
+
+
+def test_shares_of_matrices_that_muon_would_turn_are_refused(capsys):
+    words = ["--device", "h100", "--gpus", "2", "--train.parallel", "fsdp"]
+    assert main(["plan", "modern", *words]) == 2
+    assert "parallel = fsdp: leaves each of 2 ranks a share of a matrix" in capsys.readouterr().err
+
+
 def test_without_a_device_it_is_the_one_at_hand(capsys, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(plan, "read_gpus", lambda: [Reading("NVIDIA H200", 0, 140 * GIB, 0.0)])
     out = told(capsys, "gpt2")

@@ -64,7 +64,7 @@ def refused(capsys) -> str:
 # A new run.
 
 
-@pytest.mark.parametrize("recipe", ["gpt", "gpt2"])
+@pytest.mark.parametrize("recipe", ["gpt", "gpt2", "modern"])
 def test_train_says_where_everything_lies_and_what_to_try_next(
     recipe: str, text_file: Path, capsys
 ):

@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from playattention.config import GPT2Config, GPTConfig
+from playattention.config import GPT2Config, GPTConfig, ModernConfig
 from playattention.models import MODELS, build_model
 
 SIZES = {"vocab_size": 11, "seq_size": 7, "n_embd": 12, "n_head": 3, "n_layer": 2}
-CONFIGS = {"gpt": GPTConfig, "gpt2": GPT2Config}
+CONFIGS = {"gpt": GPTConfig, "gpt2": GPT2Config, "modern": ModernConfig}
 
 
 @pytest.fixture(params=MODELS)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from playattention.config import GPT2Config, GPTConfig
+from playattention.config import GPT2Config, GPTConfig, ModernConfig
 from playattention.models import MODELS, build_model
 from playattention.models.kv_cache import KVCache
 
@@ -97,8 +97,10 @@ def test_every_weight_gets_a_gradient(model: nn.Module) -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_dropout_acts_in_training_alone(name: str) -> None:
-    config = {"gpt": GPTConfig, "gpt2": GPT2Config}[name]
+    config = {"gpt": GPTConfig, "gpt2": GPT2Config, "modern": ModernConfig}[name]
     built = build_model(config(vocab_size=11, seq_size=7, n_embd=12, n_head=3, dropout=0.5))
+    for weight in built.parameters():  # none may be zero, as the first ones of some are
+        nn.init.normal_(weight, std=0.5)
     idx = ids(1, 7)
     assert not torch.equal(built(idx)[0], built(idx)[0])
     built.eval()
@@ -112,6 +114,7 @@ def test_dropout_acts_in_training_alone(name: str) -> None:
         GPTConfig(n_embd=768, n_head=12, n_layer=2),
         GPT2Config(vocab_size=65, seq_size=64, n_embd=128, n_head=4, n_layer=4),
         GPT2Config(seq_size=64, n_embd=256, n_head=4, n_layer=4),
+        ModernConfig(),
     ],
     ids=str,
 )

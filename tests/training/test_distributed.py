@@ -171,6 +171,34 @@ def test_a_killed_rank_costs_only_what_came_after_the_last_checkpoint(both: Path
         assert (checkpoint.folder_of(run, 20) / file).read_bytes() == there.read_bytes()
 
 
+MUON = {"optimizer": "muon", "steps": 8, "eval_every": 8}
+
+
+@pytest.mark.slow
+def test_two_ranks_that_turn_matrices_have_the_losses_and_weights_of_one():
+    """DDP gives each the whole gradient, so both take the same orthogonal step."""
+    one, two = new_run("muon alone", **MUON), new_run("muon both", **MUON)
+    torchrun(one, ranks=1)
+    torchrun(two)
+    for name, expected in losses(one).items():
+        np.testing.assert_allclose(losses(two)[name], expected, rtol=1e-5, err_msg=name)
+    ends = [load_file(checkpoint.folder_of(run, 8) / "model.safetensors") for run in (one, two)]
+    for name, weight in ends[0].items():
+        torch.testing.assert_close(ends[1][name], weight, atol=1e-5, rtol=0)
+
+
+def test_shares_of_matrices_can_not_be_turned():
+    config = RunConfig(**SETTINGS).updated(train={"optimizer": "muon", "parallel": "fsdp"})
+    config.check_ranks(1)
+    config.updated(train={"parallel": "ddp"}).check_ranks(2)
+    with pytest.raises(UserError) as error:
+        config.check_ranks(2)
+    assert str(error.value) == (
+        "parallel = fsdp: leaves each of 2 ranks a share of a matrix, and optimizer = muon turns "
+        "whole ones; allowed: parallel = ddp, or optimizer = adamw"
+    )
+
+
 @pytest.mark.parametrize(
     ("ranks", "told"),
     [

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("no_plots")
 def test_a_run_without_a_name_is_called_after_recipe_time_and_device(config: RunConfig):
     before = datetime.now().replace(microsecond=0)
     folder = create_run(config)
-    name = re.fullmatch(r"logs/(gpt2?)_(\d{8}_\d{6})_cpu", folder.as_posix())
+    name = re.fullmatch(r"logs/(gpt2?|modern)_(\d{8}_\d{6})_cpu", folder.as_posix())
     assert name[1] == config.model.name
     assert before <= datetime.strptime(name[2], "%Y%m%d_%H%M%S") <= datetime.now()
 

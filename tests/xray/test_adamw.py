@@ -16,7 +16,10 @@ from playattention.training.run import load_run
 from playattention.xray.adamw import AdamWStep, Moments, adamw_step, next_step
 from playattention.xray.backward import Backward, backward
 from tests.xray.changes import everything
+from tests.xray.conftest import small_model
 
+ONE = "blocks.1.feed_forward.expand.weight"
+"""A weight of every model (48, 12)."""
 CONFIG = TrainConfig(
     learning_rate=0.03, min_learning_rate=0.001, betas=(0.8, 0.95), weight_decay=0.3, steps=50
 )
@@ -106,11 +109,11 @@ def test_a_step_changes_nothing(model: nn.Module, idx: torch.Tensor, targets: to
 
 def test_a_weight_without_a_gradient_takes_no_step(model: nn.Module):
     gradients = {name: None for name, _ in model.named_parameters()}
-    gradients["final_norm.bias"] = torch.ones(12)
+    gradients[ONE] = torch.ones_like(model.get_parameter(ONE))
     step = adamw_step(model, gradients, CONFIG)
-    assert [*step.updates] == ["final_norm.bias"]
+    assert [*step.updates] == [ONE]
     with pytest.raises(UserError, match="unknown weight with a gradient"):
-        step["final_norm.weight"]
+        step["token_embedding.weight"]
 
 
 def test_of_the_weights_that_are_named_alone_the_step_is_the_same(
@@ -118,12 +121,14 @@ def test_of_the_weights_that_are_named_alone_the_step_is_the_same(
 ):
     back = backward(model, idx, targets)
     whole = adamw_step(model, back, CONFIG)
-    part = adamw_step(model, back, CONFIG, names=["final_norm.bias"])
-    assert [*part.updates] == ["final_norm.bias"]
+    part = adamw_step(model, back, CONFIG, names=[ONE])
+    assert [*part.updates] == [ONE]
     assert (part.norm, part.factor) == (whole.norm, whole.factor)
-    assert torch.equal(part["final_norm.bias"].new, whole["final_norm.bias"].new)
-    with pytest.raises(UserError, match=r"unknown weight 'final_norm.biass'.*did you mean"):
-        adamw_step(model, back, CONFIG, names=["final_norm.biass"])
+    assert torch.equal(part[ONE].new, whole[ONE].new)
+    with pytest.raises(
+        UserError, match=r"unknown weight 'blocks.1.feed_forward.expand.weights'.*did you mean"
+    ):
+        adamw_step(model, back, CONFIG, names=[f"{ONE}s"])
 
 
 @pytest.fixture
@@ -177,16 +182,35 @@ def test_the_arithmetic_of_one_number_can_be_done_again(step: AdamWStep):
         assert float(result) == pytest.approx(vars(step[name])[field][3, 5].item(), rel=1e-6)
 
 
+def test_of_a_weight_that_muon_turns_there_is_no_step_of_adamw(
+    idx: torch.Tensor, targets: torch.Tensor
+):
+    """Told in one line, with what AdamW does update; the others' steps are as without Muon."""
+    model = small_model("modern")
+    back, config = backward(model, idx, targets), CONFIG.model_copy(update={"optimizer": "muon"})
+    told = (
+        "weight 'blocks.0.feed_forward.expand.weight': with optimizer = muon it takes no step of "
+        "AdamW, but is turned; allowed: what AdamW updates, token_embedding.weight, head.weight"
+    )
+    with pytest.raises(UserError) as error:
+        adamw_step(model, back, config, names=["blocks.0.feed_forward.expand.weight"])
+    assert str(error.value) == told
+    step, plain = adamw_step(model, back, config), adamw_step(model, back, CONFIG)
+    assert [*step.updates] == ["token_embedding.weight", "head.weight"]
+    for name in step.updates:
+        assert torch.equal(step[name].new, plain[name].new)
+
+
 def test_a_number_that_is_not_there_is_refused(step: AdamWStep):
-    for index in ((12,), (0, 0), (-1,)):
-        with pytest.raises(UserError, match=r"^index = .* must be in final_norm.bias of shape"):
-            step.spelled("final_norm.bias", *index)
+    for index in ((48, 0), (0,), (-1, 0)):
+        with pytest.raises(UserError, match=rf"^index = .* must be in {ONE} of shape"):
+            step.spelled(ONE, *index)
 
 
 def test_they_say_in_one_line_what_they_hold(step: AdamWStep):
-    update = step["final_norm.bias"]
+    update = step[ONE]
     moved = (update.new - update.weight).abs().max().item()
-    assert repr(update) == f"<Update of final_norm.bias (12,): by at most {moved:.3g}>"
+    assert repr(update) == f"<Update of {ONE} (48, 12): by at most {moved:.3g}>"
     assert re.fullmatch(
         r"<AdamWStep: \d+ weights, learning rate \S+, gradient norm .*>", repr(step)
     )
@@ -207,7 +231,7 @@ def test_from_a_checkpoint_it_is_the_step_that_the_run_took(
 
     monkeypatch.setattr(Trainer, "update", noted)
     # Fused attention rounds otherwise, which shows where a gradient is 0 but for rounding.
-    step_by_step = {"flash_attention": False} if small_run.model.name == "gpt2" else {}
+    step_by_step = {} if small_run.model.name == "gpt" else {"flash_attention": False}
     config = small_run.updated(
         model={"dropout": 0.0, **step_by_step},
         train={"steps": 8, "eval_every": 1, "keep_every": 1, "sample_tokens": 0},
@@ -220,6 +244,11 @@ def test_from_a_checkpoint_it_is_the_step_that_the_run_took(
         after = load_run(folder, step + 1).model.state_dict()
         assert {update.step for update in taken.updates.values()} == {step + 1}
         assert found.loss > 0
+        turned = {name for name in after if "blocks" in name and after[name].dim() == 2}
+        muon = small_run.train.optimizer == "muon"
+        assert set(taken.updates) == {*after} - (turned if muon else set())
         for name, weight in after.items():
+            if muon and name in turned:
+                continue
             assert not torch.equal(taken[name].weight, weight)
             torch.testing.assert_close(taken[name].new, weight, rtol=2e-7, atol=1e-7)

@@ -5,7 +5,6 @@ import torch
 from torch import nn
 
 from playattention.errors import UserError
-from playattention.models import MODELS
 from playattention.xray.anatomy import anatomy, own_logits, passed
 from tests.xray.edited import EVERY, ids, recalling, small
 
@@ -18,7 +17,7 @@ def test_every_block_is_found_with_its_heads(name: str):
     assert all(block.projection.shape == (12, 12) for block in parts.blocks)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", ["gpt", "gpt2"])
 def test_the_biases_are_those_of_the_model(name: str):
     model = small(name)
     block = anatomy(model).blocks[1]
@@ -35,10 +34,16 @@ def test_a_head_of_its_own_comes_before_the_embedding():
 
 def test_a_model_without_positions_and_biases_has_none():
     parts = anatomy(small("bare"))
-    assert parts.embeddings == ("token_embedding",)
+    assert parts.embeddings == {"token_embedding": "token_embedding"}
     assert parts.blocks[0].projection_bias is None
     assert parts.blocks[0].contract_bias is None
     assert parts.unembedding_bias.shape == (11,)
+
+
+def test_where_the_tokens_are_normed_first_the_stream_begins_with_that():
+    parts = anatomy(small("modern"))
+    assert parts.embeddings == {"token_embedding": "embedding_norm"}
+    assert parts.blocks[0].projection_bias is parts.unembedding_bias is None
 
 
 def test_the_number_of_heads_is_that_of_the_modules_where_each_is_one():
@@ -83,7 +88,7 @@ def test_a_wrapped_model_is_refused():
 def test_what_goes_through_the_parts_is_what_the_model_adds_up(name: str):
     model = small(name)
     seen = passed(model, ids(2, 5), anatomy(model).paths)
-    added = [seen.outputs[path] for path in anatomy(model).embeddings]
+    added = [seen.outputs[path] for path in anatomy(model).embeddings.values()]
     for block in ("blocks.0", "blocks.1"):
         added.append(seen.outputs[f"{block}.attention.projection"])
         added.append(seen.outputs[f"{block}.feed_forward"])

@@ -51,13 +51,20 @@ def test_gradients_of_weights_agree_with_finite_differences(
             assert back.gradients[name][place].item() == pytest.approx(slope, rel=1e-5, abs=1e-8)
 
 
+def adds_positions(back: Backward) -> bool:
+    """Tell whether the model has a table of positions; else queries and keys are turned."""
+    return any(value.name == "position_embedded" for value in back.trace)
+
+
 def module_outputs(back: Backward) -> list[tuple[str, str, str]]:
     """Return values that a module returned: where each is bound, and the module."""
     bound = [
         ("", "token_embedded", "token_embedding"),
-        ("", "position_embedded", "position_embedding"),
         ("", "normed", "final_norm"),
     ]
+    starts = {"position_embedded": "position_embedding", "embedded": "embedding_norm"}
+    start = "position_embedded" if adds_positions(back) else "embedded"
+    bound.append(("", start, starts[start]))
     for layer in (0, 1):
         block = f"blocks.{layer}"
         bound += [
@@ -118,7 +125,8 @@ def test_gradients_follow_the_chain_rule_through_attention(model: nn.Module, bac
             assert found is not None
             return found
 
-        values, keys, query = tensor("values"), tensor("keys"), tensor("query")
+        asking = "query_turned" if model.config.name == "modern" else "query"
+        values, keys, query = tensor("values"), tensor("keys"), tensor(asking)
         dropped = gradient("mixed") @ values.transpose(-1, -2)
         masked = weights.tensor * (dropped - (dropped * weights.tensor).sum(-1, keepdim=True))
         scores = masked * 4**-0.5
@@ -129,7 +137,7 @@ def test_gradients_follow_the_chain_rule_through_attention(model: nn.Module, bac
             "masked": masked,
             "scaled": masked,
             "scores": scores,
-            "query": scores @ keys,
+            asking: scores @ keys,
             "keys": scores.transpose(-1, -2) @ query,
         }
         for name, one in expected.items():
@@ -142,24 +150,26 @@ def test_a_sum_hands_its_gradient_to_both_sides(back: Backward):
         assert torch.equal(back.of(f"blocks.{layer}", "attended"), total)
         total = back.of(f"blocks.{layer}", "return")
         assert torch.equal(back.of(f"blocks.{layer}", "computed"), total)
-    assert torch.equal(back.of("", "token_embedded"), back.of("", "embedded"))
+    if adds_positions(back):
+        assert torch.equal(back.of("", "token_embedded"), back.of("", "embedded"))
 
 
 def test_every_value_the_loss_needs_has_a_gradient_of_its_shape(back: Backward):
-    without = {value.title for value, found in back.of_values.items() if found is None}
-    assert without == {":positions"}
+    without = {value.variable for value, found in back.of_values.items() if found is None}
+    places = {"positions"} if adds_positions(back) else {"cosine", "sine"}
+    assert without == places
     for value, found in back.of_values.items():
         assert found is None or found.shape == value.tensor.shape
     assert back.of("", "loss").item() == 1.0
 
 
 def test_the_model_is_left_as_it_was(model: nn.Module, idx: torch.Tensor, targets: torch.Tensor):
-    kept = torch.ones(12)
-    model.final_norm.bias.grad = kept
+    weight = [*model.parameters()][-1]
+    weight.grad = kept = torch.ones_like(weight)
     held = everything(model)
     found = backward(model, idx, targets)
     assert everything(model) == held
-    assert model.final_norm.bias.grad is kept
+    assert weight.grad is kept
     assert all(weight._backward_hooks in (None, {}) for weight in model.parameters())
     assert not any(value.tensor.requires_grad for value in found.trace.values)
     assert torch.equal(found.loss, watch(model, idx, targets).one("", "loss").tensor)
@@ -213,11 +223,12 @@ def test_modules_limits_the_values_but_not_the_weights(
 def test_a_frozen_weight_has_no_gradient(
     model: nn.Module, idx: torch.Tensor, targets: torch.Tensor
 ):
-    model.final_norm.weight.requires_grad_(False)
+    frozen, other = "blocks.1.feed_forward.expand.weight", "blocks.1.feed_forward.contract.weight"
+    model.get_parameter(frozen).requires_grad_(False)
     found = backward(model, idx, targets)
-    assert found.gradients["final_norm.weight"] is None
-    assert found.gradients["final_norm.bias"] is not None
-    assert not model.final_norm.weight.requires_grad
+    assert found.gradients[frozen] is None
+    assert found.gradients[other] is not None
+    assert not model.get_parameter(frozen).requires_grad
 
 
 LEARNERS = """

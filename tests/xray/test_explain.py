@@ -100,6 +100,12 @@ def layer_norm(has: dict[str, list[float]], facts: dict) -> float:
     return normed * has["weight"][0] + has["bias"][0]
 
 
+def rms_norm(has: dict[str, list[float]], facts: dict) -> float:
+    """Divide by the root mean square."""
+    square = sum(one**2 for one in has["row"]) / len(has["row"])
+    return has["own"][0] / math.sqrt(square + facts["eps"])
+
+
 def cross_entropy(has: dict[str, list[float]], facts: dict) -> float:
     """Mean of the losses."""
     pairs = zip(facts["log-sum"], has["target's logit"], strict=True)
@@ -123,12 +129,14 @@ BY_HAND = {
     "dot product and bias": dot,
     "softmax": softmax,
     "layer norm": layer_norm,
+    "rms norm": rms_norm,
     "cross-entropy": cross_entropy,
     "gelu, by tanh": gelu,
     "dropout": dropout,
     "count": lambda has, _: has["first"][0] + has["place"][0] * has["step"][0],
     "choice": lambda has, _: has["where true" if has["condition"][0] else "where false"][0],
     "sum": lambda has, _: has["left"][0] + has["right"][0],
+    "difference": lambda has, _: has["left"][0] - has["right"][0],
     "product": lambda has, _: has["left"][0] * has["right"][0],
     "lookup": lambda has, _: has["entry"][0],
     "relu": lambda has, _: max(0.0, has["operand"][0]),

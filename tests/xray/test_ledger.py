@@ -21,6 +21,12 @@ class OwnNorm(nn.Module):
         return self.scale * x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6)
 
 
+def gain(model: nn.Module) -> torch.Tensor | float:
+    """Return what the final norm multiplies by, where it has weights."""
+    weight = model.final_norm.weight
+    return 1.0 if weight is None else weight.double()
+
+
 @pytest.mark.parametrize("name", EVERY)
 def test_the_parts_sum_to_the_logit(name: str):
     model, idx = small(name), ids(1, 6)
@@ -55,16 +61,19 @@ def test_every_amount_is_what_its_part_wrote_times_the_tokens_row_in_the_norm(na
     parts = anatomy(model)
     seen = passed(model, idx, parts.paths)
     stream = seen.inputs["final_norm"][0, position].double()
-    layer_norm = name != "bare"
+    layer_norm = name in ("gpt", "gpt2")
     eps = model.final_norm.eps or torch.finfo(torch.float32).eps
     spread = (stream.var(unbiased=False) if layer_norm else stream.square().mean()) + eps
-    row = parts.unembedding[token].double() * model.final_norm.weight.double() / spread.sqrt()
+    row = parts.unembedding[token].double() * gain(model) / spread.sqrt()
 
     def amount(vector: torch.Tensor) -> float:
         vector = vector.double()
         return ((vector - vector.mean() if layer_norm else vector) @ row).item()
 
-    expected = {("token_embedding", None, None): amount(model.token_embedding.weight[idx[0, 4]])}
+    token_vector = model.token_embedding.weight[idx[0, 4]].double()
+    if name == "modern":
+        token_vector = token_vector / token_vector.square().mean().sqrt()
+    expected = {("token_embedding", None, None): amount(token_vector)}
     if layer_norm:
         expected["position_embedding", None, None] = amount(model.position_embedding.weight[4])
     for layer, block in enumerate(model.blocks):
@@ -84,7 +93,7 @@ def test_every_amount_is_what_its_part_wrote_times_the_tokens_row_in_the_norm(na
         bias = model.final_norm.bias.double()
         said = (bias @ parts.unembedding[token].double()).item()
         expected["final_norm_bias", None, None] = said
-    else:
+    elif name == "bare":
         expected["logit_bias", None, None] = model.head.bias[token].item()
     found = {
         (entry.kind, entry.layer, entry.head): entry.amount
@@ -106,10 +115,10 @@ def test_without_a_heads_part_the_logit_falls_by_its_amount(name: str, head: int
     others[4 * head : 4 * head + 4] = 0
     weight = model.blocks[1].attention.projection.weight.double()
     ablated = stream - weight @ joined + weight @ others
-    centre = 0.0 if name == "bare" else 1.0
+    centre = 1.0 if name in ("gpt", "gpt2") else 0.0
     eps = model.final_norm.eps or torch.finfo(torch.float32).eps
     scale = ((stream - centre * stream.mean()).square().mean() + eps).sqrt()
-    row = parts.unembedding[token].double() * model.final_norm.weight.double()
+    row = parts.unembedding[token].double() * gain(model)
     before, after = (row @ ((x - centre * x.mean()) / scale) for x in (stream, ablated))
     (amount,) = (
         entry.amount

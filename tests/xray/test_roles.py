@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from playattention.config import GPT2Config, GPTConfig
+from playattention.config import GPT2Config, GPTConfig, ModernConfig
 from playattention.data.playhouse import write
 from playattention.errors import UserError
 from playattention.models import MODELS, build_model
@@ -16,7 +16,7 @@ from playattention.xray.patterns import PATTERNS, RULES, Window, plain_windows, 
 from playattention.xray.roles import HeadRoles, Role, head_roles, untrained_twins
 from tests.xray.edited import BareModel, ids, small
 
-CONFIGS = {"gpt": GPTConfig, "gpt2": GPT2Config}
+CONFIGS = {"gpt": GPTConfig, "gpt2": GPT2Config, "modern": ModernConfig}
 PLAYS = write(12_000, seed=5)
 TOKENIZER = CharTokenizer(PLAYS)
 WINDOWS = playhouse_windows(PLAYS, TOKENIZER, 64)[::3]
@@ -56,6 +56,9 @@ def looking_back(name: str, distance: int, seed: int = 0) -> nn.Module:
     """Return a new model whose head 0.1 looks so far back, by the positions' codes alone."""
     torch.manual_seed(seed)
     model = build_model(CONFIGS[name](**SIZES))
+    if name == "modern":
+        turn_back(model, 0, 1, distance, channel=0)
+        return model
     with torch.no_grad():
         model.position_embedding.weight.copy_(one_hot(64, 0, 144))
     codes = one_hot(64, 0, 144)
@@ -64,6 +67,24 @@ def looking_back(name: str, distance: int, seed: int = 0) -> nn.Module:
     query[: 64 - distance] = codes[distance:]  # its number d asks for position d, from d + distance
     plant(name, model, (0, 1), query, key)
     return model
+
+
+def turn_back(model: nn.Module, layer: int, head: int, distance: int, channel: int) -> None:
+    """Let a head ask, by a channel that all tokens share, for the key turned so much less.
+
+    Queries and keys are normed, so only a larger scale makes it sure; the other heads look evenly.
+    """
+    attention = model.blocks[layer].attention
+    size, wide = model.config.head_size, model.config.n_embd
+    angles = distance * 10_000.0 ** -(torch.arange(size // 2) / (size // 2))
+    query, key = torch.zeros(size, wide), torch.zeros(size, wide)
+    query[:, channel] = torch.cat([angles.cos(), -angles.sin()])
+    key[: size // 2, channel] = 1.0
+    with torch.no_grad():
+        model.token_embedding.weight[:, channel] = 1.0
+        attention.query_key_value.weight[:wide] = 0.0
+    plant("modern", model, (layer, head), query, key)
+    attention.scale = 10.0
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -106,7 +127,8 @@ def with_induction(name: str) -> nn.Module:
     token, before, place = one_hot(7, 0, 48), one_hot(7, 7, 48), one_hot(9, 14, 48)
     with torch.no_grad():
         model.token_embedding.weight[:7] = token
-        model.position_embedding.weight.copy_(place)
+        if name != "modern":
+            model.position_embedding.weight.copy_(place)
         for block in model.blocks:
             for weight in (block.attention.projection.weight, *block.feed_forward.parameters()):
                 nn.init.zeros_(weight)
@@ -119,6 +141,9 @@ def with_induction(name: str) -> nn.Module:
         nn.init.zeros_(reads)
         reads[:7] = token / math.sqrt(12) / 2  # the norm makes each code sqrt(12) times as large
         value.projection.weight[:, :7] = before.T
+    if name == "modern":
+        with_turned_induction(model, token, before)
+        return model
     query, key = torch.zeros(24, 48), torch.zeros(24, 48)
     query[:8], key[:9] = 3 * place[1:], 3 * place
     plant(name, model, (0, 0), query, key)
@@ -126,6 +151,19 @@ def with_induction(name: str) -> nn.Module:
     query[:7], key[:7] = 3 * token, 3 * before
     plant(name, model, (1, 0), query, key)
     return model
+
+
+def with_turned_induction(model: nn.Module, token: torch.Tensor, before: torch.Tensor) -> None:
+    """Plant the two heads where positions turn: what is looked up must hardly be turned."""
+    turn_back(model, 0, 0, 1, channel=14)
+    slow = [8, 9, 10, 11, 20, 21, 22]  # pairs that turn by 0.02 at most over 9 tokens
+    query, key = torch.zeros(24, 48), torch.zeros(24, 48)
+    query[slow], key[slow] = token, before
+    with torch.no_grad():
+        model.token_embedding.weight[:, 38] = -1.0  # the codes' mean stays zero
+        model.blocks[1].attention.query_key_value.weight[:48] = 0.0
+    plant("modern", model, (1, 0), query, key)
+    model.blocks[1].attention.scale = 1.0
 
 
 def induction_by_hand(idx: torch.Tensor) -> float:
@@ -224,7 +262,7 @@ def test_untrained_twins_are_new_models_of_the_same_sizes(name: str):
     assert type(first) is type(model)
     assert first.config == model.config
     again, _ = untrained_twins(model, 2)
-    weights = [twin.blocks[0].attention.projection.weight for twin in (first, second, again)]
+    weights = [twin.token_embedding.weight for twin in (first, second, again)]
     assert torch.equal(weights[0], weights[2])
     assert not torch.equal(weights[0], weights[1])
 

@@ -21,6 +21,7 @@ from tests.xray.changes import (
     logits,
     mixed_by,
 )
+from tests.xray.edited import small
 
 each_change = pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 each_cached_change = pytest.mark.parametrize(
@@ -277,9 +278,20 @@ def test_without_a_scale_scores_are_left_alone(model: nn.Module, idx: torch.Tens
 def test_without_positions_a_block_sees_the_tokens_alone(model: nn.Module, idx: torch.Tensor):
     with whatif.no_positions(model):
         trace = watch(model, idx)
+    if model.config.name == "modern":
+        for turned in trace.find(name="query_turned") + trace.find(name="key_turned"):
+            before = trace.one(turned.module, turned.name.replace("turned", "normed")).tensor
+            assert torch.equal(turned.tensor, before)
+        return
     tokens = trace.one("", "token_embedded").tensor
     assert torch.equal(trace.one("", "embedded").tensor, tokens)
     assert not trace.one("", "position_embedded").tensor.any()
+
+
+def test_a_model_with_neither_places_nor_turns_has_no_positions_to_take(idx: torch.Tensor):
+    told = r"^unknown module 'position_embedding'"
+    with pytest.raises(UserError, match=told), whatif.no_positions(small("bare")):
+        logits(small("bare"), idx)
 
 
 def test_without_a_residual_the_result_takes_the_place_of_the_stream(

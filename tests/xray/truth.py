@@ -19,6 +19,16 @@ def norm(weights: Weights, path: str, x: np.ndarray) -> np.ndarray:
     return scaled * weights[f"{path}.weight"] + weights[f"{path}.bias"]
 
 
+def rms_norm(x: np.ndarray) -> np.ndarray:
+    """Root mean square norm without weights (Zhang and Sennrich 2019), eps that of float32."""
+    return x / np.sqrt((x**2).mean(-1, keepdims=True) + np.finfo(np.float32).eps)
+
+
+def any_norm(weights: Weights, path: str, x: np.ndarray) -> np.ndarray:
+    """The norm of a model: with weights a layer norm, else by the root mean square."""
+    return norm(weights, path, x) if f"{path}.weight" in weights else rms_norm(x)
+
+
 def linear(weights: Weights, path: str, x: np.ndarray) -> np.ndarray:
     """A matrix product, and the bias where there is one."""
     return x @ weights[f"{path}.weight"].T + weights.get(f"{path}.bias", 0.0)
@@ -63,6 +73,11 @@ def gelu(x: np.ndarray) -> np.ndarray:
     return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
 
 
+def relu_squared(x: np.ndarray) -> np.ndarray:
+    """So et al. 2021."""
+    return np.maximum(x, 0) ** 2
+
+
 def _gpt_attention(weights: Weights, path: str, x: np.ndarray, n_head: int) -> Iterator:
     mixed = []
     for head in range(n_head):
@@ -92,6 +107,61 @@ def _gpt2_attention(weights: Weights, path: str, x: np.ndarray, n_head: int) -> 
     yield path, "joined", values["mixed"].transpose(0, 2, 1, 3).reshape(batch, tokens, channels)
 
 
+def _modern_attention(weights: Weights, path: str, x: np.ndarray, n_head: int) -> Iterator:
+    batch, tokens, channels = x.shape
+    fused = linear(weights, f"{path}.query_key_value", x)
+    yield path, "fused", fused
+    query, key, value = (
+        part.reshape(batch, tokens, n_head, -1).transpose(0, 2, 1, 3)
+        for part in np.split(fused, 3, -1)
+    )
+    parts = {"query": query, "key": key, "value": value}
+    yield from ((path, "return", part) for part in parts.values())  # of _split
+    yield from ((path, name, part) for name, part in parts.items())
+    turned = []
+    for name, part in (("query", query), ("key", key)):
+        yield path, f"{name}_normed", rms_norm(part)
+        yield from turn(f"{path}.rotation", rms_norm(part), turned)
+        yield path, f"{name}_turned", turned[-1]
+    values = attention(*turned, value)
+    yield from ((path, name, part) for name, part in values.items() if name not in parts)
+    yield path, "return", values["mixed"]  # of _attend
+    yield path, "mixed", values["mixed"]
+    yield path, "joined", values["mixed"].transpose(0, 2, 1, 3).reshape(batch, tokens, channels)
+
+
+def turn(path: str, x: np.ndarray, into: list[np.ndarray]) -> Iterator:
+    """Rotary positions as complex numbers (Su et al. 2021, 3.2.1): each pair times e^(i t w)."""
+    tokens, head_size = x.shape[-2:]
+    half = head_size // 2
+    speeds = 10_000.0 ** (-2 * np.arange(half) / head_size)
+    turns = np.exp(1j * np.arange(tokens)[:, None] * speeds)
+    pairs = (x[..., :half] + 1j * x[..., half:]) * turns
+    into.append(np.concatenate([pairs.real, pairs.imag], -1))
+    yield path, "cosine", turns.real
+    yield path, "sine", turns.imag
+    yield path, "first", x[..., :half]
+    yield path, "second", x[..., half:]
+    yield path, "first_turned", pairs.real
+    yield path, "second_turned", pairs.imag
+    yield path, "return", into[-1]
+
+
+def _start(weights: Weights, idx: np.ndarray) -> Iterator:
+    """From token ids to the stream; the last is `embedded`."""
+    token = weights["token_embedding.weight"][idx]
+    table = weights.get("position_embedding.weight")
+    if table is None:
+        yield "", "token_embedded", token
+        yield "", "embedded", rms_norm(token)
+        return
+    positions = np.arange(idx.shape[1])
+    yield "", "positions", positions
+    yield "", "token_embedded", token
+    yield "", "position_embedded", table[positions]
+    yield "", "embedded", token + table[positions]
+
+
 def _values(
     weights: Weights,
     idx: np.ndarray,
@@ -100,16 +170,13 @@ def _values(
     kind: tuple[Callable[..., Iterator], Callable[[np.ndarray], np.ndarray]],
 ) -> Iterator[tuple[str, str, np.ndarray]]:
     attend, activate = kind
-    positions = np.arange(idx.shape[1])
-    yield "", "positions", positions
-    yield "", "token_embedded", weights["token_embedding.weight"][idx]
-    yield "", "position_embedded", weights["position_embedding.weight"][positions]
-    x = weights["token_embedding.weight"][idx] + weights["position_embedding.weight"][positions]
-    yield "", "embedded", x
+    start = list(_start(weights, idx))
+    yield from start
+    x = start[-1][2]
     yield "", "x", x
     for layer in range(sizes["n_layer"]):
         path = f"blocks.{layer}"
-        normed = norm(weights, f"{path}.attention_norm", x)
+        normed = any_norm(weights, f"{path}.attention_norm", x)
         yield path, "attention_input", normed
         for inner, name, value in attend(weights, f"{path}.attention", normed, sizes["n_head"]):
             yield inner, name, value
@@ -119,10 +186,12 @@ def _values(
         yield path, "attended", projected
         x = x + projected
         yield path, "x_attended", x
-        normed = norm(weights, f"{path}.feed_forward_norm", x)
+        normed = any_norm(weights, f"{path}.feed_forward_norm", x)
         yield path, "feed_forward_input", normed
         hidden = linear(weights, f"{path}.feed_forward.expand", normed)
         yield f"{path}.feed_forward", "hidden", hidden
+        if activate is relu_squared:
+            yield f"{path}.feed_forward", "rectified", np.maximum(hidden, 0)
         yield f"{path}.feed_forward", "activated", activate(hidden)
         contracted = linear(weights, f"{path}.feed_forward.contract", activate(hidden))
         yield f"{path}.feed_forward", "contracted", contracted
@@ -131,7 +200,7 @@ def _values(
         x = x + contracted
         yield path, "return", x
         yield "", "x", x
-    normed = norm(weights, "final_norm", x)
+    normed = any_norm(weights, "final_norm", x)
     yield "", "normed", normed
     table = weights.get("head.weight")
     if table is None:
@@ -148,6 +217,7 @@ def _values(
 MODELS = {
     "gpt": (_gpt_attention, lambda x: np.maximum(x, 0)),
     "gpt2": (_gpt2_attention, gelu),
+    "modern": (_modern_attention, relu_squared),
 }
 """A model that is not in here has no truth, and its test fails."""
 

@@ -8,7 +8,7 @@ in steady state: the optimizer has its moments, and an earlier step's gradients 
 from dataclasses import dataclass, replace
 
 from playattention.bench.activations import FLOAT32, Activations
-from playattention.bench.sizes import multiplied_weights, table_rows, weights
+from playattention.bench.sizes import multiplied_weights, remembered, table_rows, weights
 from playattention.config import RunConfig
 
 GIB = 2**30
@@ -28,7 +28,7 @@ class Moment:
     gradients: int
     """Of the weights, in float32."""
     optimizer: int
-    """AdamW's two moments, in float32."""
+    """AdamW's two moments of each weight, or Muon's one of a matrix, in float32."""
     activations: int
     """What the forward pass keeps for the backward pass."""
     logits: int
@@ -89,7 +89,7 @@ def evaluation_peak(config: RunConfig, *, gpu: bool, devices: int = 1) -> Moment
         name="an evaluation's feed-forward layer",
         activations=0,
         logits=act.logits,  # of the batch before
-        working=act.named_embeddings + 6 * act.stream + 8 * act.result,
+        working=act.named_embeddings + 6 * act.stream + (12 if act.is_modern else 8) * act.result,
     )
     return max(loss, block, key=lambda moment: moment.total)
 
@@ -105,6 +105,7 @@ class _Step:
         self.accumulates = config.grad_accum // devices > 1
         self.act = Activations(config, gpu=gpu)
         self.all_weights = FLOAT32 * sum(weights(config.model).values())
+        self.moments_kept = FLOAT32 * remembered(config.model, config.train)
         self.block_matrices = 12 * config.model.n_embd**2
         self.table = FLOAT32 * table_rows(config.model) * config.model.n_embd
         self.sharded = config.train.parallel == "fsdp" and devices > 1
@@ -203,12 +204,18 @@ class _Step:
         )
 
     def _update(self) -> Moment:
-        """Return the moment of AdamW's update, which needs its denominator where it is unfused."""
+        """Return the moment of the update: AdamW needs its denominator where it is unfused.
+
+        Muon takes the widest matrices of all blocks together, five times while it turns them.
+        """
         working = 0
         if not self.train.fused_adamw:
             largest = max(self.table, 4 * FLOAT32 * self.model.n_embd**2)
             # On a GPU for all weights at once; on a CPU for one after another, in two results.
             working = self._share(self.all_weights) if self.gpu else 2 * largest
+        if self.train.optimizer == "muon":
+            square = FLOAT32 * self.model.n_layer * self.model.n_embd**2
+            working = max(working, (5 * 4 + 1) * square)
         return self._moment("the update", done=self.model.n_layer + 1, working=working)
 
     def _moment(
@@ -241,7 +248,7 @@ class _Step:
             weights=self._share(self.all_weights) + self.act.masks,
             weight_copies=self.act.number * copied if self.act.mixed else 0,
             gradients=self._gradients(done),
-            optimizer=2 * self._share(self.all_weights),
+            optimizer=self._share(self.moments_kept),
             activations=kept + waiting * block,
             logits=logits,
             working=working,

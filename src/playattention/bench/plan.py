@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from playattention.bench.memory import GIB, Moment, evaluation_peak, peak
-from playattention.bench.sizes import flops_per_token, weights
-from playattention.config import GPT2Config, RunConfig
+from playattention.bench.sizes import flops_per_token, remembered, weights
+from playattention.config import GPTConfig, RunConfig
 from playattention.errors import UserError
+from playattention.settings import check_whole_matrices
 
 MARGIN = 0.1
 """How far the estimate of the peak may be off, either way."""
@@ -19,8 +20,8 @@ FORMATS: dict[Format, str] = {"off": "fp32", "bf16": "bf16", "fp16": "fp16"}
 """Of the matrix products: how `train.autocast` calls them, and how everybody does."""
 VOCABULARIES = {"gpt2": 50_257, "char": 65}
 """Tokens by tokenizer; characters as in Tiny Shakespeare, other texts have a few more or less."""
-BYTES_OF_A_WEIGHT_ON_DISK = 12
-"""Itself and AdamW's two moments, in float32."""
+BYTES_OF_A_NUMBER_ON_DISK = 4
+"""Of a weight, and of what the optimizer remembers of it: in float32."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,10 @@ def decided(config: RunConfig, target: Target) -> RunConfig:
     """Return settings with "auto" decided for a target, and the tokenizer's vocabulary.
 
     Raises:
-        UserError: If the devices can't share a step's tokens evenly.
+        UserError: If the devices can't share a step's tokens evenly, or the weights as asked.
     """
     train = config.train
+    check_whole_matrices(train.optimizer, train.parallel, target.devices)
     autocast = train.autocast
     if autocast == "auto":
         autocast = "bf16" if target.gpu and target.has_bf16 else "off"
@@ -142,9 +144,9 @@ def _what_fits(config: RunConfig, target: Target) -> list[str]:
     if batch := even_batch(config, target):
         found.append(f"--train.batch-size up to {batch}")
     ways = {"--train.grad-checkpointing": config.updated(train={"grad_checkpointing": True})}
-    if isinstance(config.model, GPT2Config):
+    if not isinstance(config.model, GPTConfig):
         ways["--model.flash-attention"] = config.updated(model={"flash_attention": True})
-    if target.devices > 1:
+    if target.devices > 1 and config.train.optimizer != "muon":
         ways["--train.parallel fsdp"] = config.updated(train={"parallel": "fsdp"})
     for option, changed in ways.items():
         more = even_batch(changed, target)
@@ -167,7 +169,8 @@ def tokens_per_second(config: RunConfig, mfu: float, operations: float, devices:
 
 def checkpoint_bytes(config: RunConfig) -> int:
     """Return the size of one checkpoint: weights and moments."""
-    return BYTES_OF_A_WEIGHT_ON_DISK * sum(weights(config.model).values())
+    numbers = sum(weights(config.model).values()) + remembered(config.model, config.train)
+    return BYTES_OF_A_NUMBER_ON_DISK * numbers
 
 
 def checkpoints_kept(config: RunConfig, steps: int) -> int:

@@ -4,15 +4,24 @@ Arithmetic over the settings alone: knows no torch, so it answers at once. The t
 models against it.
 """
 
-from playattention.config import AnyModelConfig, GPT2Config
+from playattention.config import AnyModelConfig, GPT2Config, ModernConfig, TrainConfig
 
 
 def weights(model: AnyModelConfig) -> dict[str, int]:
     """Return how many weights each part of a model has; a shared one counts once.
 
-    GPT-2's output head is its embedding table, padding rows included; GPT's is a matrix of its own.
+    GPT-2's output head is its embedding table, padding rows included; the others' is a matrix of
+    its own. The modern model has neither biases nor weights of positions and norms.
     """
     C, L = model.n_embd, model.n_layer
+    if isinstance(model, ModernConfig):
+        table = model.vocab_size * C
+        return {
+            "token embedding": table,
+            "attention": L * 4 * C * C,
+            "feed-forward": L * 8 * C * C,
+            "output head": table,
+        }
     is_gpt2 = isinstance(model, GPT2Config)
     parts = {
         "token embedding": table_rows(model) * C,
@@ -24,6 +33,12 @@ def weights(model: AnyModelConfig) -> dict[str, int]:
     if not is_gpt2:
         parts["output head"] = model.vocab_size * C
     return parts
+
+
+def remembered(model: AnyModelConfig, train: TrainConfig) -> int:
+    """Return how many numbers the optimizer remembers: two a weight, one where Muon turns it."""
+    turned = 12 * model.n_layer * model.n_embd**2 if train.optimizer == "muon" else 0
+    return 2 * sum(weights(model).values()) - turned
 
 
 def table_rows(model: AnyModelConfig) -> int:

@@ -13,7 +13,7 @@ from torch._dynamo.utils import counters
 
 from playattention.bench.sizes import table_rows
 from playattention.bench.trace import Trace
-from playattention.config import GPT2Config, RunConfig
+from playattention.config import GPT2Config, GPTConfig, RunConfig
 from playattention.training.distributed import decide
 
 FUSED_ATTENTION = "scaled_dot_product"
@@ -76,7 +76,8 @@ def missing(rung: Rung, config: RunConfig, device: torch.device) -> str | None:
     """Return in words why a machine or a model lacks a switch; None: it has it."""
     gpu = device.type == "cuda"
     capable = gpu and torch.cuda.get_device_capability(device) >= (8, 0)
-    if rung is not GROUND and rung.model and not isinstance(config.model, GPT2Config):
+    lacking = rung.model.keys() - type(config.model).model_fields.keys()
+    if rung is not GROUND and lacking:
         return f"{config.model.name} has no such setting"
     if rung.train.get("tf32") and not capable:
         return "NVIDIA GPUs from compute capability 8.0 on"
@@ -136,15 +137,17 @@ def _expectations(config: RunConfig, seen: dict[str, Any]) -> Iterator[tuple[str
     """Yield each switch with what is expected of it and what was seen."""
     train, model = config.train, config.model
     formats = {"off": ["fp32"], "bf16": ["bf16"], "fp16": ["fp16"]}
-    yield f"autocast {train.autocast}", formats[train.autocast], seen["products"]
+    # Muon's own products are in the weights' format, whatever the model's are in.
+    own = ["fp32"] if train.optimizer == "muon" else []
+    yield f"autocast {train.autocast}", sorted({*formats[train.autocast], *own}), seen["products"]
     yield "fused_adamw", train.fused_adamw, seen["fused AdamW"]
     graphs = (1 if train.compile == "on" else 0, 0)
     yield "compile (graphs, breaks)", graphs, (seen["graphs"], seen["graph breaks"])
-    if isinstance(model, GPT2Config):
+    if not isinstance(model, GPTConfig):
         yield "flash_attention", model.flash_attention, bool(seen["attention"])
-        if model.vocab_multiple > 1:
-            # Not asked of an unpadded table: a compiler may pad the product itself.
-            yield f"vocab_multiple {model.vocab_multiple}", True, seen["vocabulary"]
+    if isinstance(model, GPT2Config) and model.vocab_multiple > 1:
+        # Not asked of an unpadded table: a compiler may pad the product itself.
+        yield f"vocab_multiple {model.vocab_multiple}", True, seen["vocabulary"]
     if "TF32 rounds" in seen:
         yield "tf32", train.tf32, seen["TF32 rounds"]
     if train.grad_checkpointing and "products without checkpointing" in seen:

@@ -12,7 +12,7 @@ from playattention.bench import plan
 from playattention.bench.devices import DEVICES, Device, device, named
 from playattention.bench.memory import GIB
 from playattention.bench.sizes import flops_per_token, multiplied_weights, weights
-from playattention.config import GPT2Config, RunConfig
+from playattention.config import GPT2Config, GPTConfig, RunConfig
 from playattention.errors import UserError
 from playattention.training import recipe
 from playattention.training.readings import main_memory, processor, read_gpus
@@ -137,7 +137,7 @@ def _told(config: RunConfig) -> str:
     """Return in words what decides the memory."""
     train = config.train
     words = ["compiled" if train.compile == "on" else "not compiled"]
-    if isinstance(config.model, GPT2Config):
+    if not isinstance(config.model, GPTConfig):
         words.append(f"{'flash' if config.model.flash_attention else 'explicit'} attention")
     if train.grad_checkpointing:
         words.append("gradient checkpointing")
@@ -172,7 +172,10 @@ def _memory(config: RunConfig, target: plan.Target) -> Table:
     for part in moments[0].parts:
         sizes = [moment.parts[part] for moment in moments]
         if any(sizes):
-            table.add_row(MEANINGS[part], *(f"{size / divisor:.2f}" for size in sizes))
+            meaning = MEANINGS[part]
+            if config.train.optimizer == "muon":
+                meaning = meaning.replace("AdamW's moments", "AdamW's, Muon's moments")
+            table.add_row(meaning, *(f"{size / divisor:.2f}" for size in sizes))
     table.add_row("all", *(f"{moment.total / divisor:.2f}" for moment in moments))
     batches = [f"{plan.largest_batch(one, target):,}" for one in formats.values()]
     table.add_row("largest micro-batch that fits", *batches)

@@ -154,8 +154,8 @@ def load_moments(run: Path, step: int) -> dict[str, dict[str, torch.Tensor]]:
     """Return the optimizer's state at a checkpoint: name of a weight -> kind -> numbers.
 
     Returns:
-        AdamW's kinds: exp_avg and exp_avg_sq, of the weight's shape, and step (). Nothing at
-        step 0.
+        AdamW's kinds: exp_avg and exp_avg_sq, of the weight's shape, and step (); Muon's for a
+        matrix that it turns: momentum. Nothing at step 0.
 
     Raises:
         UserError: If the file is missing, damaged, or no safetensors.

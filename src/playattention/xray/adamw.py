@@ -2,7 +2,8 @@
 
 Loshchilov and Hutter 2019 (arXiv 1711.05101, algorithm 2), with decay and learning rate as the
 training has them. The new weights are those of `torch.optim.AdamW`, bit for bit (of its fused
-form, but for the last bit of some); no weight of the model changes.
+form, but for the last bit of some); no weight of the model changes. Where Muon turns the matrices,
+the step is that of all other weights.
 Does not know where gradients come from.
 """
 
@@ -17,8 +18,9 @@ from torch import nn
 from playattention.config import RunConfig, TrainConfig
 from playattention.errors import UserError, unknown
 from playattention.training.checkpoint import load_moments
-from playattention.training.optimizer import build_optimizer, learning_rate
+from playattention.training.optimizer import learning_rate
 from playattention.training.run import load_run, read_facts
+from playattention.xray.adamw_weights import adamw_groups
 from playattention.xray.backward import Backward, backward
 
 
@@ -160,14 +162,15 @@ def adamw_step(
             one takes no step.
         config: Betas, weight decay, gradient clipping and learning rate; default: those of
             the GPT recipe.
-        names: Weights to spell out, in some twelve tensors of the size of each; default: all. The
-            gradients of all count for the clipping.
+        names: Weights to spell out, in some twelve tensors of the size of each; default: all that
+            AdamW updates. The gradients of all count for the clipping.
         place: Which row of each to spell out, as whole weights may be large; default: all rows.
         rate: Learning rate; default: that of the step in a schedule over `config.steps`.
         moments: What is remembered of earlier gradients, by name; default: none, the first step.
 
     Raises:
-        UserError: If there is no weight of a name, or the rate is below 0 or not finite.
+        UserError: If there is no weight of a name, Muon turns it, or the rate is below 0 or not
+            finite.
     """
     config, moments = config or TrainConfig(), moments or {}
     found = gradients.gradients if isinstance(gradients, Backward) else gradients
@@ -176,18 +179,13 @@ def adamw_step(
     rate = learning_rate(done, config.steps, config) if rate is None else _checked(rate)
     norm = nn.utils.get_total_norm([*own.values()])
     factor = ((config.grad_clip or math.inf) / (norm + 1e-6)).clamp(max=1.0)  # as torch clips
-    groups = build_optimizer(model, config).param_groups
-    group_of = {id(weight): group for group in groups for weight in group["params"]}
-    step = AdamWStep(rate, config.betas, groups[0]["eps"], norm.item(), factor.item(), {})
-    weights = dict(model.named_parameters())
-    for name in weights if names is None else names:
-        if name not in weights:
-            raise unknown("weight", name, weights)
+    groups = adamw_groups(model, config, names)
+    eps = next((group["eps"] for group in groups.values()), 1e-8)
+    step = AdamWStep(rate, config.betas, eps, norm.item(), factor.item(), {})
+    for name, group in groups.items():
         if name in own:
-            weight = weights[name]
-            decay = group_of[id(weight)]["weight_decay"]
-            row, gradient = weight.detach()[place], own[name][place]
-            before = _row(moments.get(name), place)
+            row, gradient = model.get_parameter(name).detach()[place], own[name][place]
+            before, decay = _row(moments.get(name), place), group["weight_decay"]
             step.updates[name] = _update(step, name, row, gradient, decay=decay, before=before)
     return step
 
@@ -248,6 +246,7 @@ def due(run: Path, config: RunConfig, step: int) -> tuple[float, dict[str, Momen
     moments = {
         name: Moments(kinds["exp_avg"], kinds["exp_avg_sq"], int(kinds["step"]))
         for name, kinds in load_moments(run, step).items()
+        if "exp_avg" in kinds  # Muon remembers one momentum of a matrix
     }
     tokens = 0 if config.train.epochs is None else read_facts(run).train_tokens
     return learning_rate(step, config.steps(tokens), config.train), moments

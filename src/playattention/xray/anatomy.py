@@ -1,6 +1,7 @@
 """Where the parts of a model are, asked of its structure, and what goes through them in a pass.
 
-    token_embedding, position_embedding (if any), final_norm, head (else the embedding is tied)
+    token_embedding, embedding_norm or position_embedding (if any), final_norm
+    head (else the embedding is tied)
     blocks.{l}.attention.projection, blocks.{l}.feed_forward (its last layer: contract)
 
 Knows no model: any with modules of these names will do, a subclass or an edited copy as well.
@@ -49,8 +50,9 @@ class Block:
 class Anatomy:
     """A model's parts; weights are the model's own."""
 
-    embeddings: tuple[str, ...]
-    """`token_embedding` and, where there is one, `position_embedding`."""
+    embeddings: dict[str, str]
+    """`token_embedding` and, where there is one, `position_embedding` -> whose output it adds:
+    its own, or that of the norm which the tokens pass before they are the stream."""
     blocks: tuple[Block, ...]
     """In the order of their numbers."""
     final_norm: nn.Module
@@ -68,7 +70,7 @@ class Anatomy:
             for block in self.blocks
             for path in (block.path, f"{block.attention}.projection", block.feed_forward)
         ]
-        return [*self.embeddings, *inner, "final_norm"]
+        return [*self.embeddings.values(), *inner, "final_norm"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,9 +110,7 @@ def anatomy(model: nn.Module) -> Anatomy:
             "token_embedding, blocks.{l}.attention.projection, blocks.{l}.feed_forward, final_norm"
         )
     return Anatomy(
-        embeddings=tuple(
-            name for name in ("token_embedding", "position_embedding") if name in modules
-        ),
+        embeddings=_embeddings(modules),
         blocks=tuple(_block(model, path, modules, weights) for path in paths),
         final_norm=modules["final_norm"],
         unembedding=weights[f"{unembedding}.weight"].detach(),
@@ -171,6 +171,13 @@ def first_tensor(found: Any) -> torch.Tensor:
 
 def _count(blocks: nn.Module | None) -> int:
     return len(blocks) if isinstance(blocks, nn.ModuleList | nn.Sequential) else 0
+
+
+def _embeddings(modules: dict[str, nn.Module]) -> dict[str, str]:
+    """Return what the stream begins with."""
+    if "embedding_norm" in modules:
+        return {"token_embedding": "embedding_norm"}
+    return {name: name for name in ("token_embedding", "position_embedding") if name in modules}
 
 
 def _block(

@@ -7,6 +7,7 @@ once, as in a watch, S is T.
 """
 
 import ast
+import linecache
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -39,35 +40,60 @@ def _same(shape: str, names: str) -> dict[str, tuple[str, str]]:
     return {name: (shape, name) for name in names.split()}
 
 
-_EMBEDDING = {
-    **_same("(T)", "positions"),
-    **_same("(T, C)", "position_embedded"),
-    **_same("(B, T, C)", "token_embedded embedded normed"),
+_ENDS = {
+    **_same("(B, T, C)", "token_embedded"),
     "x#0": ("(B, T, C)", "start of the stream"),
     "x": ("(B, T, C)", "stream"),
     "loss": ("()", "loss"),
     "return[0]": ("(B, T, V)", "scores handed back"),
     "return[1]": ("()", "loss handed back"),
 }
-_BLOCK: Table = {
-    ("blocks", "forward"): {
-        **_same("(B, T, C)", "attention_input attended x_attended feed_forward_input computed"),
-        "return": ("(B, T, C)", "end of a block"),
+_EMBEDDING = {
+    **_same("(T)", "positions"),
+    **_same("(T, C)", "position_embedded"),
+    **_same("(B, T, C)", "embedded normed"),
+    **_ENDS,
+}
+
+
+def _block(norm: str = "") -> Table:
+    return {
+        ("blocks", "forward"): {
+            **_same("(B, T, C)", "attended x_attended computed"),
+            "attention_input": ("(B, T, C)", f"attention_input{norm}"),
+            "feed_forward_input": ("(B, T, C)", f"feed_forward_input{norm}"),
+            "return": ("(B, T, C)", "end of a block"),
+        }
+    }
+
+
+def _attention_end(bias: str = "") -> dict[str, tuple[str, str]]:
+    return {
+        **_same("(B, T, C)", "joined"),
+        "projected": ("(B, T, C)", f"projected{bias}"),
+        "return": ("(B, T, C)", "end of attention"),
+    }
+
+
+_THIRDS = {name: ("(B, H, T, D)", f"{name} of a third") for name in ("query", "key", "value")}
+_SPLIT: Table = {("attention", "_split"): {"return": ("(B, H, T, D)", "split")}}
+_STEPS = "scores scaled masked weights dropped"
+_ATTEND: Table = {
+    ("attention", "_attend"): {
+        **_same("(B, H, T, S)", _STEPS),
+        "mixed": ("(B, H, T, D)", "mixed"),
+        "return": ("(B, H, T, D)", "end of a head"),
     }
 }
-_ATTENTION_END = {
-    **_same("(B, T, C)", "joined projected"),
-    "return": ("(B, T, C)", "end of attention"),
-}
-_STEPS = "scores scaled masked weights dropped"
 
 
-def _feed_forward(activation: str) -> Table:
+def _feed_forward(activation: str, bias: str = "") -> Table:
     return {
         ("feed_forward", "forward"): {
-            "hidden": ("(B, T, 4C)", "hidden"),
+            "hidden": ("(B, T, 4C)", f"hidden{bias}"),
+            **({"rectified": ("(B, T, 4C)", "rectified")} if "squared" in activation else {}),
             "activated": ("(B, T, 4C)", f"activated by {activation}"),
-            "contracted": ("(B, T, C)", "contracted"),
+            "contracted": ("(B, T, C)", f"contracted{bias}"),
             "return": ("(B, T, C)", "end of the feed-forward"),
         }
     }
@@ -76,8 +102,8 @@ def _feed_forward(activation: str) -> Table:
 TABLES: dict[str, Table] = {
     "gpt": {
         ("", "forward"): {**_EMBEDDING, "logits": ("(B, T, V)", "logits")},
-        **_BLOCK,
-        ("attention", "forward"): {"mixed": ("(B, T, D)", "mixed by a head"), **_ATTENTION_END},
+        **_block(),
+        ("attention", "forward"): {"mixed": ("(B, T, D)", "mixed by a head"), **_attention_end()},
         ("heads", "forward"): {
             **_same("(B, T, D)", "query key value mixed"),
             **_same("(B, S, D)", "keys values"),
@@ -92,23 +118,43 @@ TABLES: dict[str, Table] = {
             "padded_logits": ("(B, T, P)", "padded_logits"),
             "logits": ("(B, T, V)", "logits without padding"),
         },
-        **_BLOCK,
+        **_block(),
         ("attention", "forward"): {
             "fused": ("(B, T, 3C)", "fused"),
-            "query": ("(B, H, T, D)", "query of a third"),
-            "key": ("(B, H, T, D)", "key of a third"),
-            "value": ("(B, H, T, D)", "value of a third"),
+            **_THIRDS,
             **_same("(B, H, S, D)", "keys values"),
             "mixed": ("(B, H, T, D)", "mixed"),
-            **_ATTENTION_END,
+            **_attention_end(),
         },
-        ("attention", "_split"): {"return": ("(B, H, T, D)", "split")},
-        ("attention", "_attend"): {
-            **_same("(B, H, T, S)", _STEPS),
-            "mixed": ("(B, H, T, D)", "mixed"),
-            "return": ("(B, H, T, D)", "end of a head"),
-        },
+        **_SPLIT,
+        **_ATTEND,
         **_feed_forward("gelu"),
+    },
+    "modern": {
+        ("", "forward"): {
+            **_ENDS,
+            "embedded": ("(B, T, C)", "embedded by rms"),
+            "normed": ("(B, T, C)", "normed by rms"),
+            "logits": ("(B, T, V)", "logits"),
+        },
+        **_block(" by rms"),
+        ("attention", "forward"): {
+            "fused": ("(B, T, 3C)", "fused without bias"),
+            **_THIRDS,
+            **_same("(B, H, T, D)", "query_normed key_normed query_turned key_turned"),
+            "keys": ("(B, H, S, D)", "keys that were turned"),
+            **_same("(B, H, S, D)", "values"),
+            "mixed": ("(B, H, T, D)", "mixed"),
+            **_attention_end(" without bias"),
+        },
+        ("rotation", "forward"): {
+            **_same("(T, D/2)", "cosine sine"),
+            **_same("(B, H, T, D/2)", "first second first_turned second_turned"),
+            "return": ("(B, H, T, D)", "end of a rotation"),
+        },
+        **_SPLIT,
+        **_ATTEND,
+        **_feed_forward("relu squared", " without bias"),
     },
 }
 """One table for each registered model."""
@@ -134,15 +180,19 @@ def meaning(value: Value) -> Entry | None:
     Returns:
         The entry; None if there is none.
     """
+    found: dict[str, Entry] = {}
     for model, entries in GLOSSARY.items():
-        found = key(value, entries)
-        if found is None:
+        known = key(value, entries)
+        if known is None:
             continue
-        place, function, name = found
+        place, function, name = known
         released = STATEMENTS[model][place, function][name].splitlines()
         if _plain(value.source) in map(_plain, released):
-            return entries[found]
-    return None
+            found[model] = entries[known]
+    if len(set(found.values())) < 2:
+        return next(iter(found.values()), None)
+    # The same words call another kind of module: the rest of the file tells which model's.
+    return found[max(found, key=lambda model: _likeness(value.file, model))]
 
 
 def key(value: Value, entries: dict[Key, Entry]) -> Key | None:
@@ -161,6 +211,18 @@ def role(module: str) -> str:
     """Return what a module is called in its parent, numbers left out: `heads`, `attention`."""
     names = [name for name in module.split(".") if not name.isdecimal()]
     return names[-1] if names else ""
+
+
+def _likeness(file: str, model: str) -> tuple[int, bool]:
+    """Return how much of a model's own statements a file has, then whether it has its name."""
+    return _shared("".join(linecache.getlines(file)), model), file.endswith(f"model_{model}.py")
+
+
+@lru_cache(maxsize=64)
+def _shared(text: str, model: str) -> int:
+    """Return how many of a model's statements stand in a text."""
+    own = (told for place in STATEMENTS[model].values() for told in place.values())
+    return sum(line in text for statements in own for line in statements.splitlines())
 
 
 @lru_cache(maxsize=1024)

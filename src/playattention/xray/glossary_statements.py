@@ -10,17 +10,20 @@ Statements = dict[tuple[str, str], dict[str, str]]
 _KEPT = "keys, values = cache.append(self, key, value) if cache else (key, value)"
 _RETURNED = "return logits, None\nreturn logits, loss"
 
-_WHOLE = {
-    "positions": "positions = torch.arange(start, start + T, device=idx.device)",
+_ENDS = {
     "token_embedded": "token_embedded = self.token_embedding(idx)",
-    "position_embedded": "position_embedded = self.position_embedding(positions)",
-    "embedded": "embedded = token_embedded + position_embedded",
     "x#0": "x = self.dropout(embedded)",
     "x": "x = block(x, cache)",
     "normed": "normed = self.final_norm(x)",
     "loss": "loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten())",
     "return[0]": _RETURNED,
     "return[1]": _RETURNED,
+}
+_WHOLE = {
+    **_ENDS,
+    "positions": "positions = torch.arange(start, start + T, device=idx.device)",
+    "position_embedded": "position_embedded = self.position_embedding(positions)",
+    "embedded": "embedded = token_embedded + position_embedded",
 }
 _BLOCK: Statements = {
     ("blocks", "forward"): {
@@ -45,10 +48,11 @@ _ATTENTION_END = {
 }
 
 
-def _feed_forward(activated: str) -> Statements:
+def _feed_forward(activated: str, **before: str) -> Statements:
     return {
         ("feed_forward", "forward"): {
             "hidden": "hidden = self.expand(x)",
+            **before,
             "activated": f"activated = {activated}",
             "contracted": "contracted = self.contract(activated)",
             "return": "return self.dropout(contracted)",
@@ -56,7 +60,20 @@ def _feed_forward(activated: str) -> Statements:
     }
 
 
-_THIRDS = "query, key, value = (self._split(part) for part in fused.chunk(3, dim=-1))"
+_THIRD = "query, key, value = (self._split(part) for part in fused.chunk(3, dim=-1))"
+_THIRDS = dict.fromkeys(("query", "key", "value"), _THIRD)
+_TURNED = "keys, values = (cache.append(self, key_turned, value) if cache else (key_turned, value))"
+_SPLIT: Statements = {
+    ("attention", "_split"): {"return": "return fused.view(B, T, self.n_head, -1).transpose(1, 2)"}
+}
+_HALVES = "first, second = x.chunk(2, dim=-1)"
+_TOGETHER: Statements = {
+    ("attention", "_attend"): {
+        "scores": "scores = query @ keys.transpose(2, 3)",
+        "dropped": "dropped = self.attention_dropout(weights)",
+        **_ATTEND,
+    }
+}
 
 STATEMENTS: dict[str, Statements] = {
     "gpt": {
@@ -88,24 +105,49 @@ STATEMENTS: dict[str, Statements] = {
         **_BLOCK,
         ("attention", "forward"): {
             "fused": "fused = self.query_key_value(x)",
-            "query": _THIRDS,
-            "key": _THIRDS,
-            "value": _THIRDS,
+            **_THIRDS,
             "keys": _KEPT,
             "values": _KEPT,
             "mixed": "mixed = attend(query, keys, values)",
             "joined": "joined = mixed.transpose(1, 2).flatten(2)",
             **_ATTENTION_END,
         },
-        ("attention", "_split"): {
-            "return": "return fused.view(B, T, self.n_head, -1).transpose(1, 2)"
-        },
-        ("attention", "_attend"): {
-            "scores": "scores = query @ keys.transpose(2, 3)",
-            "dropped": "dropped = self.attention_dropout(weights)",
-            **_ATTEND,
-        },
+        **_SPLIT,
+        **_TOGETHER,
         **_feed_forward('F.gelu(hidden, approximate="tanh")'),
+    },
+    "modern": {
+        ("", "forward"): {
+            **_ENDS,
+            "embedded": "embedded = self.embedding_norm(token_embedded)",
+            "logits": "logits = self.head(normed)",
+        },
+        **_BLOCK,
+        ("attention", "forward"): {
+            "fused": "fused = self.query_key_value(x)",
+            **_THIRDS,
+            "query_normed": "query_normed = self.query_norm(query)",
+            "key_normed": "key_normed = self.key_norm(key)",
+            "query_turned": "query_turned = self.rotation(query_normed, start)",
+            "key_turned": "key_turned = self.rotation(key_normed, start)",
+            "keys": _TURNED,
+            "values": _TURNED,
+            "mixed": "mixed = attend(query_turned, keys, values)",
+            "joined": "joined = mixed.transpose(1, 2).flatten(2)",
+            **_ATTENTION_END,
+        },
+        ("rotation", "forward"): {
+            "cosine": "cosine = self.cosines[start : start + T]",
+            "sine": "sine = self.sines[start : start + T]",
+            "first": _HALVES,
+            "second": _HALVES,
+            "first_turned": "first_turned = first * cosine - second * sine",
+            "second_turned": "second_turned = second * cosine + first * sine",
+            "return": "return torch.cat([first_turned, second_turned], dim=-1)",
+        },
+        **_SPLIT,
+        **_TOGETHER,
+        **_feed_forward("rectified * rectified", rectified="rectified = F.relu(hidden)"),
     },
 }
 """Model -> its statements; a new model is one more table here, as in `glossary.py`."""

@@ -6,6 +6,7 @@ the models.
 """
 
 _NORM = "(x - mean(x)) / √(variance(x) + eps) · weight + bias, over the channels"
+_RMS = "x / √(mean(x²) + eps), over the channels"
 _PASS = "; while it trains, dropout sets some of it to 0 at random."
 
 WORDS: dict[str, tuple[str, str]] = {
@@ -26,6 +27,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "Token and place together in one vector: what all else is built upon.",
         "embedded = token_embedded + position_embedded",
     ),
+    "embedded by rms": (
+        "Each token's vector brought to size 1: what all else is built upon, without its place.",
+        f"embedded = {_RMS.replace('x', 'token_embedded')}",
+    ),
     "start of the stream": (
         "The stream at its start: one vector for each token, to which every block adds" + _PASS,
         "x = dropout(embedded)",
@@ -40,6 +45,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "numbers: attention reads it at an even loudness.",
         f"attention_input = {_NORM}",
     ),
+    "attention_input by rms": (
+        "Each token's vector divided by its size, so that attention reads it at an even loudness.",
+        f"attention_input = {_RMS}",
+    ),
     "attended": (
         "What attention found for each token in the tokens before it and in itself.",
         "attended = attention(attention_input)",
@@ -51,6 +60,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "feed_forward_input": (
         "The stream evened out once more, as before attention, with learnt numbers of its own.",
         f"feed_forward_input = {_NORM.replace('x', 'x_attended')}",
+    ),
+    "feed_forward_input by rms": (
+        "The stream divided by its size once more, as before attention.",
+        f"feed_forward_input = {_RMS.replace('x', 'x_attended')}",
     ),
     "computed": (
         "What the feed-forward layers made of each token's vector, each token on its own.",
@@ -64,6 +77,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "fused": (
         "Queries, keys and values of all heads side by side, computed in one go.",
         "fused[t, j] = Σ_c x[t, c] · query_key_value.weight[j, c] + bias[j], j < 3C",
+    ),
+    "fused without bias": (
+        "Queries, keys and values of all heads side by side, computed in one go.",
+        "fused[t, j] = Σ_c x[t, c] · query_key_value.weight[j, c], j < 3C",
     ),
     "split": (
         "One third of the fused numbers, dealt out so that each head has channels of its own.",
@@ -93,6 +110,55 @@ WORDS: dict[str, tuple[str, str]] = {
         "What each token hands over to those that look at it, head by head: the last third of "
         "fused.",
         "value[h, s, d] = fused[s, 2C + h · D + d]",
+    ),
+    "query_normed": (
+        "Each head's queries divided by their size, so that no query is louder than another.",
+        f"query_normed = {_RMS.replace('x', 'query')} of a head",
+    ),
+    "key_normed": (
+        "Each head's keys divided by their size, so that no key is louder than another.",
+        f"key_normed = {_RMS.replace('x', 'key')} of a head",
+    ),
+    "cosine": (
+        "The cosine of the angle by which each pair of channels is turned at each place.",
+        "cosine[t, d] = cos(t · 10000^(-2d / D)), d < D/2",
+    ),
+    "sine": (
+        "The sine of the angle by which each pair of channels is turned at each place.",
+        "sine[t, d] = sin(t · 10000^(-2d / D)), d < D/2",
+    ),
+    "first": (
+        "The first number of each pair that is turned: the first half of a head's channels.",
+        "first[t, d] = x[t, d], d < D/2",
+    ),
+    "second": (
+        "The second number of each pair that is turned: the second half of a head's channels.",
+        "second[t, d] = x[t, D/2 + d], d < D/2",
+    ),
+    "first_turned": (
+        "The first number of each pair after the turn.",
+        "first_turned = first · cosine - second · sine",
+    ),
+    "second_turned": (
+        "The second number of each pair after the turn.",
+        "second_turned = second · cosine + first · sine",
+    ),
+    "end of a rotation": (
+        "Queries or keys with each pair of channels turned: the further on in the text, the more.",
+        "return = first_turned, behind it second_turned",
+    ),
+    "query_turned": (
+        "The queries turned by their place, so that a score tells how far apart two tokens are.",
+        "query_turned = rotation(query_normed)",
+    ),
+    "key_turned": (
+        "The keys turned by their place, so that a score tells how far apart two tokens are.",
+        "key_turned = rotation(key_normed)",
+    ),
+    "keys that were turned": (
+        "The turned keys of all tokens seen so far; while a text is generated, those kept from "
+        "earlier steps come first.",
+        "keys = key_turned, behind those kept",
     ),
     "keys": (
         "The keys of all tokens seen so far; while a text is generated, those kept from earlier "
@@ -144,6 +210,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "What the heads found, blended into vectors that fit the stream.",
         "projected[t, c] = Σ_j joined[t, j] · projection.weight[c, j] + projection.bias[c]",
     ),
+    "projected without bias": (
+        "What the heads found, blended into vectors that fit the stream.",
+        "projected[t, c] = Σ_j joined[t, j] · projection.weight[c, j]",
+    ),
     "end of attention": (
         "What attention hands to the block" + _PASS,
         "return = dropout(projected)",
@@ -153,6 +223,19 @@ WORDS: dict[str, tuple[str, str]] = {
         "Each token's vector measured against four times as many learnt patterns as it has "
         "channels: large where one fits.",
         "hidden[t, j] = Σ_c x[t, c] · expand.weight[j, c] + expand.bias[j], j < 4C",
+    ),
+    "hidden without bias": (
+        "Each token's vector measured against four times as many learnt patterns as it has "
+        "channels: large where one fits.",
+        "hidden[t, j] = Σ_c x[t, c] · expand.weight[j, c], j < 4C",
+    ),
+    "rectified": (
+        "The patterns that fit; all that is below 0 becomes 0.",
+        "rectified = max(0, hidden)",
+    ),
+    "activated by relu squared": (
+        "The patterns that fit, squared: those that fit well stand out even more.",
+        "activated = rectified · rectified",
     ),
     "activated by relu": (
         "The patterns that fit; all that is below 0 becomes 0.",
@@ -166,6 +249,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "What the fitting patterns stand for, summed up in a vector that fits the stream.",
         "contracted[t, c] = Σ_j activated[t, j] · contract.weight[c, j] + contract.bias[c]",
     ),
+    "contracted without bias": (
+        "What the fitting patterns stand for, summed up in a vector that fits the stream.",
+        "contracted[t, c] = Σ_j activated[t, j] · contract.weight[c, j]",
+    ),
     "end of the feed-forward": (
         "What the feed-forward layers hand to the block" + _PASS,
         "return = dropout(contracted)",
@@ -174,6 +261,11 @@ WORDS: dict[str, tuple[str, str]] = {
     "normed": (
         "The finished stream evened out a last time, before it is compared with each token.",
         f"normed = {_NORM}",
+    ),
+    "normed by rms": (
+        "The finished stream divided by its size a last time, before it is compared with each "
+        "token.",
+        f"normed = {_RMS}",
     ),
     "logits": (
         "At each place a score for every token of the vocabulary: the higher, the likelier next.",

@@ -185,8 +185,8 @@ def _written(
     parts: Anatomy, seen: Passed, position: int
 ) -> Iterator[tuple[str, int | None, int | None, torch.Tensor]]:
     """Yield what each part adds to the stream at a position: kind, layer, head, vector (C)."""
-    for path in parts.embeddings:
-        yield path, None, None, _at(seen.outputs[path], position)
+    for kind, path in parts.embeddings.items():
+        yield kind, None, None, _at(seen.outputs[path], position)
     for layer, block in enumerate(parts.blocks):
         joined = _at(seen.inputs[f"{block.attention}.projection"], position)
         columns = block.projection.double().chunk(block.n_head, dim=1)

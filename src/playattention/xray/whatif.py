@@ -160,19 +160,24 @@ def no_scale(model: nn.Module, layers: Iterable[int] | None = None) -> AbstractC
 
 @contextmanager
 def no_positions(model: nn.Module) -> Iterator[None]:
-    """Add zeros in the place of the position embedding.
+    """Add zeros in the place of the position embedding; where queries and keys turn, do not turn.
 
     Args:
         model: A model of this package.
 
     Raises:
-        UserError: If it has no position embedding, or is compiled.
+        UserError: If it has neither positions to add nor to turn by, or is compiled.
     """
     with changing(model, "no_positions") as change:
         children = dict(model.named_children())
-        if "position_embedding" not in children:
+        rotations = [module for module in model.modules() if _turns(module)]
+        if "position_embedding" in children:
+            change.output(children["position_embedding"], torch.zeros_like)
+        elif not rotations:
             raise unknown("module", "position_embedding", children)
-        change.output(children["position_embedding"], torch.zeros_like)
+        for module in rotations:  # by an angle of zero
+            change.put(module, "cosines", torch.ones_like(module.cosines))  # type: ignore[arg-type]
+            change.put(module, "sines", torch.zeros_like(module.sines))  # type: ignore[arg-type]
         yield
 
 
@@ -269,6 +274,10 @@ def _check_by(by: str, over: torch.Tensor | None) -> None:
             f"by = {by!r}: with over = {'None' if over is None else 'token ids'}; allowed: "
             "'mean' over token ids (B, T), 'zero' over none"
         )
+
+
+def _turns(module: nn.Module) -> bool:
+    return {"cosines", "sines"} <= dict(module.named_buffers(recurse=False)).keys()
 
 
 def _having(name: str, model: nn.Module, number: int) -> list[nn.Module]:
