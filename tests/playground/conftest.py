@@ -11,7 +11,7 @@ import torch
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
-from playattention.config import GPT2Config, GPTConfig, RunConfig
+from playattention.config import GPT2Config, GPTConfig, ModernConfig, RunConfig
 from playattention.playground.server import create_app
 from playattention.training.loop import train
 from playattention.training.run import load_run
@@ -25,6 +25,7 @@ OWN = {"X-Playattention": "1"}
 HEADS = {
     "small-gpt": ("blocks.1.attention.heads.1", "0"),
     "small-gpt2": ("blocks.1.attention", "0,1"),
+    "small-modern": ("blocks.1.attention", "0,1"),
 }
 """Run -> where its second block's second head is: module, first indices."""
 
@@ -35,11 +36,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("home")
     (folder / "text.txt").write_text(TEXT, encoding="utf-8")
     threads = torch.get_num_threads()
-    for model in (GPTConfig, GPT2Config):
+    for model, optimizer in ((GPTConfig, "adamw"), (GPT2Config, "adamw"), (ModernConfig, "muon")):
         config = RunConfig(
             model=model(n_layer=2, n_head=2, n_embd=12, seq_size=16, dropout=0.1),
             data={"dataset": str(folder / "text.txt"), "eval_tokens": 200},
             train={
+                "optimizer": optimizer,
                 "steps": 4,
                 "batch_size": 4,
                 "learning_rate": 0.03,
@@ -64,7 +66,7 @@ def client(home: Path, own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
         yield asking
 
 
-@pytest.fixture(params=["small-gpt", "small-gpt2"])
+@pytest.fixture(params=["small-gpt", "small-gpt2", "small-modern"])
 def run(request: pytest.FixtureRequest) -> str:
     """The name of a run of each recipe."""
     return request.param

@@ -334,7 +334,7 @@ def test_recipes_name_settings_that_can_be_sent_back(client, played):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("recipe", ["gpt", "gpt2"])
+@pytest.mark.parametrize("recipe", ["gpt", "gpt2", "modern"])
 def test_a_real_training_is_started_followed_stopped_and_resumed(client, recipe):
     body = {"recipe": recipe, "name": "mine", "settings": {**TINY, "train.steps": 100_000}}
     assert client.post("/api/jobs", json=body).status_code == 201

@@ -282,7 +282,7 @@ def test_infinite_numbers_are_explained_as_text(client, run):
 
 def test_the_source_lists_what_each_line_made(client, home, run):
     module, _ = HEADS[run]
-    function = {"small-gpt": "forward", "small-gpt2": "_attend"}[run]
+    function = "forward" if run == "small-gpt" else "_attend"
     q = {"run": run, "text": TEXT, "module": module, "function": function}
     source = found(client.get("/api/source", params=q))
     listing = seen(home, run, TEXT).lines(module, function)
@@ -313,7 +313,7 @@ def test_swapped_tokens_are_those_of_the_text_that_ran(client):
     assert look["text"] == "annA"
 
 
-@pytest.mark.parametrize("name", ["gpt", "gpt2"])
+@pytest.mark.parametrize("name", ["gpt", "gpt2", "modern"])
 def test_an_untrained_model_can_be_looked_at(name, client):
     run = f"untrained:{name}"
     example = found(client.get("/api/examples", params={"run": run}))["texts"][0]["text"]

@@ -11,6 +11,8 @@ from playattention.errors import UserError
 from playattention.playground.server import create_app
 from tests.playground.conftest import ORIGIN, found, told
 
+UNTRAINED = ["untrained:gpt", "untrained:gpt2", "untrained:modern"]
+
 
 @pytest.fixture
 def copy(home, own_folder):
@@ -44,19 +46,19 @@ def test_a_run_is_listed_with_what_its_files_say(client, home, run):
 
 def test_untrained_models_are_there_without_any_run(own_folder):
     listed = found(asking().get("/api/runs"))
-    assert [one["name"] for one in listed] == ["untrained:gpt", "untrained:gpt2"]
+    assert [one["name"] for one in listed] == UNTRAINED
     assert {one["kind"] for one in listed} == {"untrained"}
-    assert [one["step"] for one in listed] == [0, 0]
+    assert [one["step"] for one in listed] == [0, 0, 0]
 
 
 def test_the_run_of_the_command_line_comes_first_then_the_newest(copy):
     os.utime(copy / "small-gpt" / "checkpoints", (2e9, 2e9))
     assert [one["name"] for one in found(asking().get("/api/runs"))][:2] == [
         "small-gpt",
-        "small-gpt2",
+        "small-modern",
     ]
     listed = [one["name"] for one in found(asking("small-gpt2").get("/api/runs"))]
-    assert listed == ["small-gpt2", "small-gpt", "untrained:gpt", "untrained:gpt2"]
+    assert listed == ["small-gpt2", "small-gpt", "small-modern", *UNTRAINED]
 
 
 def test_a_run_elsewhere_is_opened_by_the_command_line_alone(copy, tmp_path_factory):

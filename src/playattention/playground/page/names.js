@@ -46,7 +46,11 @@ export function visible({ text, bytes = [] }) {
 const PARTS = {
   query: "query",
   queries: "query",
+  query_normed: "query",
+  query_turned: "query",
   key: "key",
+  key_normed: "key",
+  key_turned: "key",
   keys: "key",
   value: "value",
   values: "value",
