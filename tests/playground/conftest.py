@@ -36,11 +36,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("home")
     (folder / "text.txt").write_text(TEXT, encoding="utf-8")
     threads = torch.get_num_threads()
-    for model in (GPTConfig, GPT2Config, ModernConfig):
+    for model, optimizer in ((GPTConfig, "adamw"), (GPT2Config, "adamw"), (ModernConfig, "muon")):
         config = RunConfig(
             model=model(n_layer=2, n_head=2, n_embd=12, seq_size=16, dropout=0.1),
             data={"dataset": str(folder / "text.txt"), "eval_tokens": 200},
             train={
+                "optimizer": optimizer,
                 "steps": 4,
                 "batch_size": 4,
                 "learning_rate": 0.03,

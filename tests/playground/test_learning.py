@@ -65,9 +65,10 @@ def test_a_step_of_adamw_is_the_one_that_the_run_would_take(step, client, home, 
     ids = load_run(home / "logs" / run).tokenizer.encode(TEXT)
     idx, targets = torch.tensor([ids]), torch.tensor([[*ids[1:], -100]])
     _, expected = next_step(home / "logs" / run, idx, targets, step)
-    params = {"run": run, "step": step, "text": TEXT, "name": WEIGHT, "index": "1,2"}
+    name = "head.weight" if run == "small-modern" else WEIGHT  # whose matrices Muon updates
+    params = {"run": run, "step": step, "text": TEXT, "name": name, "index": "1,2"}
     answer = found(client.get("/api/adamw", params=params))
-    update = expected[WEIGHT]
+    update = expected[name]
     assert answer["step"] == step + 1 == update.step
     for name, number in answer["numbers"].items():
         assert number == getattr(update, name)[1, 2].item(), name
@@ -94,6 +95,19 @@ def test_an_untrained_model_takes_its_first_step(client):
 def test_a_step_of_no_weight_is_told(params, status, word, client):
     answer = client.get("/api/adamw", params={"run": "small-gpt", "text": TEXT, **params})
     assert word in told(answer, status)
+
+
+def test_it_is_told_which_weights_muon_updates(client, run):
+    params = {"run": run, "text": TEXT}
+    weights = found(client.get("/api/backward", params=params))["weights"]
+    matrices = [one["name"] for one in weights if one["optimizer"] == "muon"]
+    if run != "small-modern":
+        assert matrices == []
+        return
+    inner = [one["name"] for one in weights if one["name"].startswith("blocks.")]
+    assert matrices == inner != []
+    step = client.get("/api/adamw", params={**params, "name": inner[0], "index": "0,0"})
+    assert "muon" in told(step)
 
 
 @pytest.mark.parametrize("looked_before", [False, True])

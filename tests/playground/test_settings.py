@@ -5,7 +5,7 @@ import pytest
 from playattention.cli import _parse
 from playattention.commands.train import train_default
 from playattention.playground.settings import config_for, words_for
-from playattention.training import RECIPES
+from playattention.training import RECIPES, recipe
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -33,6 +33,16 @@ def test_the_command_line_reads_the_words_as_the_settings_they_came_from(recipe,
     for key, value in settings.items():
         part, name = key.split(".")
         assert getattr(getattr(command.config, part), name) == value
+
+
+def test_a_recipe_with_muon_keeps_the_rates_that_suit_it():
+    own, quick = recipe("modern").train, config_for("modern", {}, 1).train
+    assert quick.optimizer == "muon"
+    assert (quick.learning_rate, quick.min_learning_rate) == (
+        own.learning_rate,
+        own.min_learning_rate,
+    )
+    assert config_for("gpt", {}, 1).train.learning_rate != recipe("gpt").train.learning_rate
 
 
 def test_a_training_of_the_page_shows_something_soon():

@@ -36,7 +36,7 @@ def test_an_example_begins_a_line_and_ends_a_word(client):
 
 
 def test_every_example_can_be_looked_at(client):
-    for name in ("small-gpt", "small-gpt2", "untrained:gpt", "untrained:gpt2"):
+    for name in ("small-gpt", "small-gpt2", "untrained:gpt", "untrained:gpt2", "untrained:modern"):
         for example in found(client.get("/api/examples", params={"run": name}))["texts"]:
             params = {"run": name, "text": example["text"]}
             assert client.get("/api/look", params=params).status_code == 200

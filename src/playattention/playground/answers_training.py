@@ -3,6 +3,8 @@
 Does not know how anything is found.
 """
 
+from typing import Literal
+
 from pydantic import JsonValue
 
 from playattention.playground.answers import Answer
@@ -26,6 +28,8 @@ class WeightNorm(Answer):
     name: str
     shape: list[int]
     norm: float | None
+    optimizer: Literal["adamw", "muon"]
+    """What updates it in the training: AdamW number by number, Muon as one matrix."""
 
 
 class BackwardAnswer(Answer):

@@ -28,10 +28,10 @@ QUICK = {
     "sample_tokens": 200,
 }
 """Of a training that shows something within seconds, and ends in minutes."""
-QUICK_WITH_MUON = {**QUICK, "steps": 500, "learning_rate": 1e-2, "min_learning_rate": 2e-4}
-"""The same with Muon, which learns more from each step."""
 EVAL_TOKENS = 8_000
 """So that frequent evaluations take little of the time."""
+RATES = ("learning_rate", "min_learning_rate")
+"""Of QUICK, where AdamW updates all weights: what suits Muon is left to its recipe."""
 
 EDITABLE = (
     "data.dataset",
@@ -44,6 +44,7 @@ EDITABLE = (
     "model.dropout",
     "train.steps",
     "train.batch_size",
+    "train.optimizer",
     "train.learning_rate",
     "train.min_learning_rate",
     "train.warmup_steps",
@@ -108,9 +109,10 @@ def words_for(config: RunConfig) -> list[str]:
 
 
 def _quick(recipe_name: str) -> RunConfig:
-    config = laptop_config(recipe_name)
-    train = QUICK_WITH_MUON if config.train.optimizer == "muon" else QUICK
-    return config.updated(train=train, data={"eval_tokens": EVAL_TOKENS})
+    base = laptop_config(recipe_name)
+    own = RATES if base.train.optimizer == "muon" else ()
+    quick = {name: value for name, value in QUICK.items() if name not in own}
+    return base.updated(train=quick, data={"eval_tokens": EVAL_TOKENS})
 
 
 def _check_dataset(dataset: str) -> None:

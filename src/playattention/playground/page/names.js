@@ -48,6 +48,8 @@ const PARTS = {
   query_normed: "query",
   query_turned: "query",
   queries: "query",
+  query_normed: "query",
+  query_turned: "query",
   key: "key",
   key_normed: "key",
   key_turned: "key",

@@ -31,6 +31,7 @@ from playattention.playground.tensors import BINARY, binary, columns_of, part_of
 from playattention.training.optimizer import learning_rate
 from playattention.xray.across import difference as difference_of
 from playattention.xray.adamw import AdamWStep, Moments, adamw_step, due
+from playattention.xray.adamw_weights import adamw_groups
 from playattention.xray.watch import watch
 
 router = group("learning")
@@ -39,7 +40,9 @@ router = group("learning")
 @router.get("/backward")
 def backward(asked: Asked, query: Annotated[LookQuery, Query()]) -> BackwardAnswer:
     """Return how much the loss on the text's own next tokens changes with each value."""
-    found = asked.look(query.run, query.step, query.text, query.change).backward
+    look = asked.look(query.run, query.step, query.text, query.change)
+    found = look.backward
+    numberwise = adamw_groups(look.opened.model, look.opened.config.train)
     return BackwardAnswer(
         loss=found.loss.item(),
         norm=found.norm,
@@ -59,6 +62,7 @@ def backward(asked: Asked, query: Annotated[LookQuery, Query()]) -> BackwardAnsw
                 name=name,
                 shape=[*found.trace.weights[name].shape],
                 norm=None if gradient is None else gradient.norm().item(),
+                optimizer="adamw" if name in numberwise else "muon",
             )
             for name, gradient in found.gradients.items()
         ],

@@ -107,6 +107,10 @@ async function showWeight(weights, value, context) {
   if (document.activeElement !== parts.cell) parts.cell.value = cell?.join(", ") ?? "";
   parts.cell.setAttribute("aria-label", `cell, ${weight.shape.map((size) => `0 to ${size - 1}`).join(", ")}`);
   if (!cell) return fill(parts.step);
+  if (weight.optimizer === "muon") {
+    fill(parts.stepRefused);
+    return fill(parts.step, turnedWhole(weights));
+  }
   try {
     const found = await json("adamw", { ...look.query, name: weight.name, index: cell.join(",") }, { signal });
     if (signal.aborted) return;
@@ -117,6 +121,15 @@ async function showWeight(weights, value, context) {
     fill(parts.step);
     fill(parts.stepRefused, problem(error));
   }
+}
+
+/** What there is to say of a weight that Muon updates, and which ones AdamW does. */
+function turnedWhole(weights) {
+  const words =
+    "Muon updates this weight, as one matrix: it averages the gradients of all its numbers, and evens out how far they turn each direction. So no number of it goes a way of its own. AdamW’s weights in this training: ";
+  const pick = (name) => h("button", { type: "button", class: "quiet", onclick: () => state.set({ weight: name, cell: null }, { push: true }) }, h("code", {}, name));
+  const others = weights.filter(({ optimizer }) => optimizer === "adamw").map(({ name }, at) => [at ? ", " : "", pick(name)]);
+  return h("p", { class: "by-muon" }, words, others, ".");
 }
 
 /** The weight that made a value: its own, else one of its module, else one of its layer. */
