@@ -11,7 +11,7 @@ RECIPE = RunConfig(
     data=DataConfig(dataset="tinyshakespeare", tokenizer="char"),
     train=TrainConfig(
         optimizer="muon",
-        steps=300,
+        steps=350,
         batch_size=12,
         learning_rate=1e-2,
         min_learning_rate=2e-4,
