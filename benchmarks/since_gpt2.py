@@ -168,7 +168,6 @@ class Changed(nn.Module):
                 nn.init.zeros_(weight)
         if "untied head" in self.changes and zero:
             nn.init.zeros_(self.head.weight)
-            nn.init.normal_(self.token_embedding.weight)
         if "rotary positions" not in self.changes:
             nn.init.normal_(self.position_embedding.weight, std=0.01)
 

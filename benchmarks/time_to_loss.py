@@ -42,14 +42,14 @@ RECIPES: dict[str, list[str]] = {
     "gpt": ["gpt"],
     "modern": ["modern"],
     "60 seconds": [
-        *("modern", "--model.n-layer", "4", "--model.seq-size", "128", "--train.batch-size", "6"),
+        *("modern", "--model.n-layer", "3", "--model.seq-size", "256", "--train.batch-size", "4"),
         *("--train.learning-rate", "8e-3", "--train.min-learning-rate", "1.6e-4"),
-        *("--train.steps", "900"),
+        *("--train.steps", "760"),
     ],
     "180 seconds": [
         *("modern", "--model.n-layer", "4", "--model.seq-size", "256", "--train.batch-size", "6"),
         *("--train.learning-rate", "7e-3", "--train.min-learning-rate", "1.4e-4"),
-        *("--train.steps", "1800"),
+        *("--train.steps", "1350"),
     ],
 }
 """What is trained: name -> the words after `playattention train`."""

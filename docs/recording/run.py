@@ -2,7 +2,8 @@
 
 import csv
 
-from playattention.training.run import read_facts, read_machine
+from playattention.training.folder import read_json
+from playattention.training.run import read_facts
 from recording.opened import NAME, POSITION, QUESTION, Opened
 
 COMMAND = (
@@ -21,7 +22,7 @@ def record(opened: Opened) -> dict[str, object]:
     evaluated = [row for row in log if row["eval_val_loss"]]
     return {
         "command": COMMAND,
-        "machine": read_machine(run.path),
+        "machine": read_json(run.path / "machine.json"),
         "model": run.config.model.model_dump(),
         "train": run.config.train.model_dump(),
         "step": run.step,

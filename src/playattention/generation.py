@@ -15,6 +15,7 @@ from torch import nn
 from playattention.config import ModelConfig
 from playattention.errors import UserError
 from playattention.models import packed
+from playattention.models.joined import join_heads
 from playattention.models.kv_cache import KVCache
 
 Generators = torch.Generator | Sequence[torch.Generator] | None
@@ -104,17 +105,21 @@ def stream(
 
     def draw(logits: torch.Tensor) -> Step:
         filtered = next_token_distribution(logits, temperature, top_k, top_p)
+        whole = temperature == 1 and top_k is None and top_p is None
+        raw = filtered if whole else torch.softmax(logits.float(), dim=-1)
         if temperature == 0:
             ids = filtered.argmax(dim=-1, keepdim=True)
         else:
             ids = draw_tokens(filtered, generator)
-        return Step(ids, torch.softmax(logits.float(), dim=-1), filtered)
+        return Step(ids, raw, filtered)
 
     # A generator function checks nothing before its first step; this one has checked by now.
     return _steps(model, idx, max_new_tokens, draw, use_cache=use_cache, samples=samples)
 
 
-def lay_out_for_generation(model: nn.Module, dtype: torch.dtype = torch.float32) -> None:
+def lay_out_for_generation(
+    model: nn.Module, dtype: torch.dtype = torch.float32, *, alone: bool = False
+) -> None:
     """Lay the matrices of a model out in memory so that single tokens are fast.
 
     Generation multiplies each matrix with one vector at a time, which is faster over long rows. In
@@ -125,10 +130,13 @@ def lay_out_for_generation(model: nn.Module, dtype: torch.dtype = torch.float32)
     Args:
         model: Its weights are laid out anew, in place.
         dtype: float32, or to generate only float16 or bfloat16.
+        alone: It will do nothing but generate: heads that are spelled out may be joined.
 
     Raises:
         UserError: If this processor has no fast product with 16-bit weights.
     """
+    if alone:
+        join_heads(model)
     if dtype is not torch.float32:
         if next(model.parameters()).device.type == "cpu":
             packed.pack(model, dtype)
@@ -162,8 +170,10 @@ def next_token_distribution(
     if temperature == 0:
         likeliest = logits.argmax(dim=-1, keepdim=True)
         return torch.zeros_like(logits, dtype=torch.float32).scatter(-1, likeliest, 1.0)
-    # The largest first goes to 0, so that no temperature, however small, overflows.
-    tempered = (logits.float() - logits.float().amax(dim=-1, keepdim=True)) / temperature
+    tempered = logits.float()
+    if temperature != 1:
+        # The largest first goes to 0, so that no temperature, however small, overflows.
+        tempered = (tempered - tempered.amax(dim=-1, keepdim=True)) / temperature
     probabilities = torch.softmax(tempered, dim=-1)
     if top_k is None and top_p is None:
         return probabilities

@@ -143,6 +143,17 @@ def test_bfloat16_is_close_to_and_not_the_same_as_float32(still_config: RunConfi
     assert losses[0] == pytest.approx(losses[1], abs=0.01)
 
 
+def test_drawn_weights_are_evaluated_on_a_tenth(gpt_config: RunConfig):
+    """Their loss is near ln(V) wherever it is measured; a first step is worth more."""
+    trainer = Trainer(create_run(gpt_config.updated(data={"eval_tokens": 10_000})))
+    first = trainer.evaluate()[1]
+    trainer.update()
+    later = trainer.evaluate()[1]
+    size = trainer.config.model.seq_size
+    assert later.tokens == len(trainer.splits.val) - 1
+    assert first.tokens == len(trainer.splits.val) // 10 // size * size
+
+
 def test_evaluating_and_sampling_leave_a_trainer_as_it_is(config: RunConfig):
     """Mode, random state and position: the next step is the one that would have been."""
     disturbed, other = (Trainer(create_run(config)) for _ in range(2))

@@ -53,16 +53,13 @@ class Generate:
         """Write the texts as they are drawn."""
         import torch
 
-        from playattention.generation import lay_out_for_generation
         from playattention.training.distributed import pick_device
         from playattention.training.run import load_run
 
         self._check()
         device = pick_device(self.device)
-        run = load_run(self.name, self.step)
-        run.model.to(device)
-        if self.dtype != "float32":
-            lay_out_for_generation(run.model, getattr(torch, self.dtype))
+        dtype = getattr(torch, self.dtype)
+        run = load_run(self.name, self.step, device=device, generate_in=dtype)
         generators = self._generators(device)
         if self.prompt is not None:
             self._write(run, self.prompt, generators)

@@ -193,7 +193,8 @@ class ModernModel(nn.Module):
                 nn.init.zeros_(weight)
             elif name.endswith(("query_key_value.weight", "expand.weight")):
                 nn.init.normal_(weight, std=(3 * self.config.n_embd) ** -0.5)
-        nn.init.normal_(self.token_embedding.weight)
+        # Normed at once: all that its size sets is how far a step of the optimizer turns it.
+        nn.init.normal_(self.token_embedding.weight, std=0.02)
 
     def forward(
         self,

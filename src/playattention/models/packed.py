@@ -7,6 +7,7 @@ prompt is read as fast as before. Knows neither models nor sampling.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -59,10 +60,16 @@ def pack(model: nn.Module, dtype: torch.dtype) -> None:
     shared: dict[torch.Tensor, list[nn.Linear | nn.Embedding]] = {}
     for part in parts:
         shared.setdefault(part.weight, []).append(part)
-    for weight, users in shared.items():  # a weight in two places stays one
-        bias = next((part.bias for part in users if isinstance(part, nn.Linear)), None)
-        matrix = _packed(weight, dtype, bias)
-        for part in users:
+
+    def packed(weight: torch.Tensor) -> PackedMatrix:
+        biases = (part.bias for part in shared[weight] if isinstance(part, nn.Linear))
+        return _packed(weight, dtype, next(biases, None))
+
+    # FBGEMM orders a matrix on one core, without Python's lock: each core takes another matrix.
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        matrices = list(pool.map(packed, shared))
+    for users, matrix in zip(shared.values(), matrices, strict=True):
+        for part in users:  # a weight in two places stays one
             part.weight = matrix
 
 

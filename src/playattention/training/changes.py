@@ -12,8 +12,9 @@ from playattention.data import load_corpus
 from playattention.errors import UserError
 from playattention.training import checkpoint
 from playattention.training.distributed import decide, machine
+from playattention.training.folder import read_json
 from playattention.training.optimizer import learning_rate
-from playattention.training.run import read_config, read_facts, read_machine, write_settings
+from playattention.training.run import read_config, read_facts, write_settings
 from playattention.training.tracker import check_tracker
 
 CHANGEABLE = {"data.eval_tokens"}
@@ -100,6 +101,6 @@ def _schedule(folder: Path, before: RunConfig, after: RunConfig) -> Iterator[str
 def _machines(folder: Path) -> Iterator[str]:
     """Say where this machine differs from the one that the run began on."""
     here = machine()
-    for fact, before in read_machine(folder).items():
+    for fact, before in read_json(folder / "machine.json").items():
         if here.get(fact) != before:
             yield f"{fact}: {before} at the start, {here.get(fact)} here: last bits may differ"

@@ -17,6 +17,7 @@ from playattention.evaluation import Evaluation, mean_loss, window_losses
 from playattention.generation import generate
 from playattention.training import checkpoint
 from playattention.training.distributed import adding_up, joined, on_first, ranks, start_worker
+from playattention.training.folder import read_origin
 from playattention.training.optimizer import build_optimizer, learning_rate
 from playattention.training.readings import Meter
 from playattention.training.report import NoReport, Report, Row
@@ -31,6 +32,8 @@ from playattention.training.stopping import stoppable
 
 TRAIN_SHARE = 10
 """The training split is evaluated on one part in ten of eval_tokens: it shows a trend, no more."""
+FIRST_SHARE = 10
+"""So are drawn weights, on both splits: whoever started a run is waiting for its first step."""
 
 
 class TrainingDivergedError(RuntimeError):
@@ -154,6 +157,7 @@ class Trainer:
             self.config.data.sampling,
         )
         self.model = first_model(folder, self.config)
+        self.drawn = read_origin(folder) is None
         # What computes the loss, over the same weights; samples, of any length, take the model.
         self.forward = self.worker.place(self.model, self.config.train)
         self.optimizer = self.worker.spare(lambda: build_optimizer(self.model, self.config.train))
@@ -211,6 +215,8 @@ class Trainer:
     def evaluate(self) -> tuple[Evaluation, Evaluation]:
         """Return the losses on fixed windows of the training and of the validation split."""
         limit = self.config.data.eval_tokens
+        if self.step == 0 and self.drawn:
+            limit = max(1, min(limit, len(self.splits.val)) // FIRST_SHARE)
         train_split, val_split = (
             mean_loss(
                 self.worker.total(

@@ -27,6 +27,7 @@ from playattention.data.shard_folder import ShardFolder
 from playattention.errors import UserError
 from playattention.generation import lay_out_for_generation
 from playattention.models import build_model
+from playattention.models.undrawn import Undrawn
 from playattention.tokenizers import Tokenizer, tokenizer_class
 from playattention.training import checkpoint
 from playattention.training.distributed import decide, machine
@@ -67,12 +68,21 @@ class Run:
     """Optimizer steps that the weights have seen."""
 
 
-def load_run(path: str | Path, step: int | None = None) -> Run:
+def load_run(
+    path: str | Path,
+    step: int | None = None,
+    *,
+    device: torch.device | str = "cpu",
+    generate_in: torch.dtype | None = None,
+) -> Run:
     """Return a run's model, tokenizer, settings and step.
 
     Args:
         path: The run's folder, or its name below `logs/`.
         step: Which checkpoint; default: the last.
+        device: Where the model goes.
+        generate_in: Format of its weights, for a model that is to generate and nothing else: its
+            heads are joined. Default: float32, the modules as they are in its source.
 
     Raises:
         UserError: If the run or checkpoint is missing, damaged or of another model, or see code_of.
@@ -85,9 +95,11 @@ def load_run(path: str | Path, step: int | None = None) -> Run:
     chosen = steps[-1] if step is None else step
     if chosen not in steps:
         raise UserError(f"step = {step}: {folder} has no such checkpoint; allowed: {steps}")
-    model = build_model(config.model, code_of(folder, LOGS))
+    with Undrawn():
+        model = build_model(config.model, code_of(folder, LOGS))
     checkpoint.load_weights(folder, chosen, model)
-    lay_out_for_generation(model)
+    alone = generate_in is not None
+    lay_out_for_generation(model.to(device), generate_in or torch.float32, alone=alone)
     return Run(folder, config, read_tokenizer(folder), model.eval(), chosen)
 
 
@@ -218,11 +230,6 @@ def read_facts(folder: Path) -> CorpusFacts:
         return CorpusFacts(**read_json(folder / "corpus.json"))
     except TypeError as error:
         raise UserError(f"{folder / 'corpus.json'}: {error}") from None
-
-
-def read_machine(folder: Path) -> dict[str, Any]:
-    """Return where a run began."""
-    return read_json(folder / "machine.json")
 
 
 def load_splits(folder: Path, config: RunConfig, tokenizer: Tokenizer) -> Splits:

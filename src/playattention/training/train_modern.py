@@ -7,17 +7,19 @@ in the shortest time on two cores: benchmarks/README.md. More steps go on learni
 from playattention.config import DataConfig, ModernConfig, RunConfig, TrainConfig
 
 RECIPE = RunConfig(
-    model=ModernConfig(n_layer=3),
+    model=ModernConfig(n_layer=2),
     data=DataConfig(dataset="tinyshakespeare", tokenizer="char"),
     train=TrainConfig(
         optimizer="muon",
-        steps=350,
-        batch_size=12,
+        steps=450,
+        batch_size=8,
         learning_rate=1e-2,
         min_learning_rate=2e-4,
         warmup_steps=20,
         schedule="linear",
-        betas=(0.9, 0.95),
+        betas=(0.8, 0.95),
+        momentum=0.9,
+        weight_decay=0.0,
     ),
 )
 
