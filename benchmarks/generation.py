@@ -151,7 +151,7 @@ def build_contestants(
     small = {"vocab_size": 65, "n_layer": 4, "n_head": 4, "n_embd": 128, "seq_size": 256}
     characters = [GPTModel(GPTConfig(**small)).eval(), GPT2Model(GPT2Config(**small)).eval()]
     for model in characters:
-        lay_out_for_generation(model)
+        lay_out_for_generation(model, alone=True)
     few = prompt % 65
     return {
         HALF: lambda: generate(half, prompt, tokens, temperature=0.0),
@@ -172,7 +172,7 @@ def laid_out(sizes: GPT2Config, theirs: TheirModel, dtype: torch.dtype) -> GPT2M
     """Return our model with their weights, as `playattention generate --dtype` has it."""
     ours = GPT2Model(sizes).eval()
     copy_weights(theirs, ours)
-    lay_out_for_generation(ours, dtype)
+    lay_out_for_generation(ours, dtype, alone=True)
     return ours
 
 

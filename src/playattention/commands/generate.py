@@ -53,13 +53,15 @@ class Generate:
         """Write the texts as they are drawn."""
         import torch
 
+        from playattention.generation import lay_out_for_generation
         from playattention.training.distributed import pick_device
-        from playattention.training.run import load_run
+        from playattention.training.run import read_run
 
         self._check()
         device = pick_device(self.device)
+        run = read_run(self.name, self.step)
         dtype = getattr(torch, self.dtype)
-        run = load_run(self.name, self.step, device=device, generate_in=dtype)
+        lay_out_for_generation(run.model.to(device), dtype, alone=True)
         generators = self._generators(device)
         if self.prompt is not None:
             self._write(run, self.prompt, generators)

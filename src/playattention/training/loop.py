@@ -32,8 +32,8 @@ from playattention.training.stopping import stoppable
 
 TRAIN_SHARE = 10
 """The training split is evaluated on one part in ten of eval_tokens: it shows a trend, no more."""
-FIRST_SHARE = 10
-"""So are drawn weights, on both splits: whoever started a run is waiting for its first step."""
+FIRST_TOKENS = 10_000
+"""Drawn weights are evaluated on no more: whoever started a run is waiting for its first step."""
 
 
 class TrainingDivergedError(RuntimeError):
@@ -216,7 +216,7 @@ class Trainer:
         """Return the losses on fixed windows of the training and of the validation split."""
         limit = self.config.data.eval_tokens
         if self.step == 0 and self.drawn:
-            limit = max(1, min(limit, len(self.splits.val)) // FIRST_SHARE)
+            limit = min(limit, FIRST_TOKENS)
         train_split, val_split = (
             mean_loss(
                 self.worker.total(

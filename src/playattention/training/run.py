@@ -68,21 +68,22 @@ class Run:
     """Optimizer steps that the weights have seen."""
 
 
-def load_run(
-    path: str | Path,
-    step: int | None = None,
-    *,
-    device: torch.device | str = "cpu",
-    generate_in: torch.dtype | None = None,
-) -> Run:
-    """Return a run's model, tokenizer, settings and step.
+def load_run(path: str | Path, step: int | None = None) -> Run:
+    """Return a run's model, tokenizer, settings and step; it computes and writes at full speed.
+
+    Args, errors: as in `read_run`.
+    """
+    run = read_run(path, step)
+    lay_out_for_generation(run.model)
+    return run
+
+
+def read_run(path: str | Path, step: int | None = None) -> Run:
+    """Return a run's model, tokenizer, settings and step, the weights as they are stored.
 
     Args:
         path: The run's folder, or its name below `logs/`.
         step: Which checkpoint; default: the last.
-        device: Where the model goes.
-        generate_in: Format of its weights, for a model that is to generate and nothing else: its
-            heads are joined. Default: float32, the modules as they are in its source.
 
     Raises:
         UserError: If the run or checkpoint is missing, damaged or of another model, or see code_of.
@@ -98,8 +99,6 @@ def load_run(
     with Undrawn():
         model = build_model(config.model, code_of(folder, LOGS))
     checkpoint.load_weights(folder, chosen, model)
-    alone = generate_in is not None
-    lay_out_for_generation(model.to(device), generate_in or torch.float32, alone=alone)
     return Run(folder, config, read_tokenizer(folder), model.eval(), chosen)
 
 

@@ -51,7 +51,7 @@ def ready(config: AnyModelConfig, device: torch.device) -> nn.Module:
     """Return a model as a run is opened for generation, its weights drawn at random."""
     torch.manual_seed(0)
     model = build_model(config).eval()
-    lay_out_for_generation(model)
+    lay_out_for_generation(model, alone=True)
     return model.to(device)
 
 
