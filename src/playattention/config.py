@@ -141,7 +141,7 @@ class DataConfig(Settings):
     sampling: Literal["permutation", "random"] = "permutation"
     """permutation: every window once an epoch; random: the textbook's random starts."""
     eval_tokens: int = Field(default=200_000, ge=1)
-    """Validation tokens read at each evaluation, or the whole split; before a step at most 10,000."""
+    """Validation tokens read at an evaluation, or the whole split; before a step at most 10,000."""
 
 
 class TrainConfig(Settings):

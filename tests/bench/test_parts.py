@@ -64,7 +64,7 @@ def test_a_batch_is_told_in_milliseconds_and_as_a_share_of_its_step(own_folder: 
     assert [(one.name, one.unit) for one in figures] == [
         row
         for name in RECIPES
-        for batch in [recipe(name).train.batch_size]
+        for batch in [laptop_recipe(name, TINY).train.batch_size]
         for row in ((f"{name}: a batch of {batch} x 64", "ms"), (f"{name}: of its step", "%"))
     ]
 

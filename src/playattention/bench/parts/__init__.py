@@ -94,18 +94,18 @@ class Scale:
     )
     seconds: dict[str, float] = field(
         default_factory=lambda: {
-            "training": 16.0,
-            "loss": 70.0,
-            "generation": 7.0,
-            "ingestion": 13.0,
-            "loader": 1.0,
-            "xray": 2.0,
-            "page": 2.0,
-            "growth": 10.0,
+            "training": 29.0,
+            "loss": 113.0,
+            "generation": 19.0,
+            "ingestion": 10.0,
+            "loader": 2.0,
+            "xray": 3.0,
+            "page": 1.0,
+            "growth": 9.0,
         }
     )
-    """About what one repetition (of `loss`: one seed) of each part takes where a matrix product
-    does 180 GFLOP/s: estimated from parts timed on busy cores, good for a word beforehand."""
+    """About what one repetition (of `loss`: one seed) of each part took where a matrix product
+    did 180 GFLOP/s: of the whole in the run that docs/benchmarks.md shows."""
 
 
 FULL = Scale(repetitions=5, seeds=3)
@@ -123,6 +123,16 @@ QUICK = Scale(
         "width": (64, 128, 256, 512),
         "layers": (1, 2, 4),
         "batch": (1, 2, 4, 8),
+    },
+    seconds={
+        "training": 16.0,
+        "loss": 20.0,
+        "generation": 7.0,
+        "ingestion": 6.0,
+        "loader": 1.0,
+        "xray": 2.0,
+        "page": 1.0,
+        "growth": 5.0,
     },
 )
 
