@@ -105,7 +105,7 @@ class Scale:
         }
     )
     """About what one repetition (of `loss`: one seed) of each part took where a matrix product
-    did 180 GFLOP/s: of the whole in the run that docs/benchmarks.md shows."""
+    did 180 GFLOP/s, in the run that docs/benchmarks.md shows; of a quick one, estimates."""
 
 
 FULL = Scale(repetitions=5, seeds=3)
