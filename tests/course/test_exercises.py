@@ -29,9 +29,9 @@ def failure(one: Exercise, source: str) -> str:
 
 
 def diagnosis(one: Exercise, source: str) -> str | None:
-    """Return the name that a solution's mistake is given; None for none, or if it passes."""
+    """Return the names that a solution's mistakes are given; None for none, or if it passes."""
     verdict = judge(one, load(source, "own"))
-    return verdict.mistake and verdict.mistake.name
+    return "; ".join(mistake.name for mistake in verdict.mistakes) or None
 
 
 # What is right.
@@ -69,7 +69,7 @@ def test_the_stub_fails_as_not_yet_written(name: str):
     assert not verdict.passed
     assert verdict.held == 0
     assert verdict.got == Raised("NotImplementedError", "to be written")
-    assert verdict.mistake is None
+    assert verdict.mistakes == ()
 
 
 @each_exercise
@@ -104,6 +104,21 @@ def test_what_raises_everywhere_is_given_no_name(name: str):
 
 
 # What is told.
+
+RULES = {  # what a property says: what the learner's file says of it
+    "device": "device",
+    "left as|stay as they were": r"\bstays?\b|changes nothing|without learning",
+    "in memory|parts of a longer|slices": r"\bslice\b",
+}
+
+
+@each_exercise
+def test_rules_that_no_formula_tells_stand_in_the_learners_file(name: str):
+    one = exercise(name)
+    for asked, words in RULES.items():
+        for probe in one.probes:
+            if re.search(asked, probe.says):
+                assert re.search(words, one.stub), probe.says
 
 
 @each_exercise

@@ -1,5 +1,7 @@
 """The judge: by what a solution does, and a mistake is named only as itself."""
 
+from itertools import combinations
+
 import pytest
 import torch
 
@@ -14,6 +16,7 @@ from playattention.course.judge import (
     look_ahead,
     observe,
 )
+from playattention.course.wording import told
 
 TWICE = '''
 def twice(x):
@@ -60,14 +63,77 @@ def test_the_stub_is_told_as_not_written_and_the_solution_passes(name: str):
     verdict = judge(found, own(found.stub))
     assert verdict.got.kind == "NotImplementedError"
     assert verdict.got.place.function
-    assert (verdict.held, verdict.mistake) == (0, None)
+    assert (verdict.held, verdict.mistakes) == (0, ())
 
 
 def test_a_mistake_is_named_only_if_no_other_behaves_so():
     found = small()
-    assert judge(found, own(TWICE.replace("x * 2", "2 + x"))).mistake.name == "added"
-    assert judge(found, own(TWICE.replace("x * 2", "3 * x"))).mistake is None  # two do so
-    assert judge(found, own(TWICE.replace("x * 2", "x * 7"))).mistake is None
+    assert judge(found, own(TWICE.replace("x * 2", "2 + x"))).mistakes == found.mistakes[:1]
+    assert judge(found, own(TWICE.replace("x * 2", "3 * x"))).mistakes == ()  # two do so
+    assert judge(found, own(TWICE.replace("x * 2", "x * 7"))).mistakes == ()
+
+
+TWO_AT_ONCE = """
+import torch
+
+
+def causal_softmax(scores):
+    mask = torch.tril(torch.ones(scores.shape[-2:]), scores.size(-1) - scores.size(-2))
+    return scores.softmax(-1) * mask
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "named"),
+    [
+        (TWO_AT_ONCE, ["zeroed after the softmax", "made on the default device"]),
+        (
+            TWO_AT_ONCE.replace("(scores.shape[-2:]), scores.size(-1) - scores.size(-2)", "(5, 5)"),
+            [],  # of a size that nobody has listed: a part of the cause would not be all of it
+        ),
+        (
+            TWO_AT_ONCE.replace("scores.softmax(-1) * mask", "(scores * mask).softmax(-1)").replace(
+                "(scores.shape[-2:]), scores.size(-1) - scores.size(-2)",
+                "(scores.size(-1), scores.size(-1))",
+            ),
+            ["filled with 0", "not cut to the queries", "made on the default device"],
+        ),
+        (TWO_AT_ONCE.replace("ones", "rand"), []),
+    ],
+)
+def test_mistakes_made_together_are_named_together(source: str, named: list[str]):
+    """The first is the one that the property told of shows; the rest are beside it."""
+    found = judge(exercise("causal_mask"), own(source))
+    assert [one.name for one in found.mistakes] == named
+
+
+def test_of_two_mistakes_at_once_no_other_is_named():
+    """Every pair that can be made together: both, or one that hides the other."""
+    found = exercise("causal_mask")
+    for pair in combinations(found.mistakes, 2):
+        source = found.together(pair)
+        if source:
+            named = judge(found, own(source)).mistakes
+            assert named, [one.name for one in pair]
+            assert set(named) <= set(pair)
+
+
+def test_several_mistakes_are_told_with_each_of_their_causes():
+    found = exercise("causal_mask")
+    verdict = judge(found, own(TWO_AT_ONCE))
+    first, second = verdict.mistakes
+    message = told(found, verdict, [], [])
+    lines = message.cause.splitlines()
+    assert lines == [
+        f"Zeroed after the softmax. {first.cause}",
+        f"Also: Made on the default device. {second.cause}",
+    ]
+    assert message.read == first.read
+
+
+def test_the_search_for_several_mistakes_ends_in_time(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("playattention.course.judge.SECONDS_FOR_SEVERAL", 0.0)
+    assert judge(exercise("causal_mask"), own(TWO_AT_ONCE)).mistakes == ()
 
 
 def test_the_first_property_that_fails_is_told_with_the_seed():

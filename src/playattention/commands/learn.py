@@ -75,6 +75,7 @@ class Learn:
     def start(self, folder: "Folder") -> None:
         """Put an exercise's file there."""
         from playattention.course import exercise
+        from playattention.course.messages import fitted
 
         one = self._named() or folder.next()
         if one is None:
@@ -82,7 +83,8 @@ class Learn:
         new = folder.start(one)
         found = exercise(one.name)
         what = "is there now" if new else "was there already, and stays as it is"
-        print(f"{folder.file(one)} {what}.\n\n{one.number}. {one.title}\n{found.goal.strip()}")
+        print(f"{folder.file(one)} {what}.\n\n{one.number}. {one.title}")
+        print(fitted(found.goal.strip()))
         if found.follows:
             print(f"It follows {found.follows}.")
         print(f"\nTo read: {found.read}\nWrite in your editor, then: playattention learn check")
@@ -126,16 +128,17 @@ class Learn:
     def hint(self, folder: "Folder") -> None:
         """Give the next hint; after the last one, all of them."""
         from playattention.course import exercise
+        from playattention.course.messages import fitted
 
         one = self._named() or self._last(folder)
         hints = exercise(one.name).hints
         given = folder.progress().of(one.name).hints
         if given < len(hints):
             folder.note(one, hints=given + 1)
-            print(f"{one.name}, hint {given + 1} of {len(hints)}: {hints[given]}")
+            print(fitted(f"{one.name}, hint {given + 1} of {len(hints)}: {hints[given]}"))
             return
         for number, hint in enumerate(hints, 1):
-            print(f"{one.name}, hint {number} of {len(hints)}: {hint}")
+            print(fitted(f"{one.name}, hint {number} of {len(hints)}: {hint}"))
         print(f"There are no more: playattention learn solution {one.name} --give-up shows it.")
 
     def solution(self, folder: "Folder") -> None:

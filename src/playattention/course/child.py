@@ -159,9 +159,9 @@ class Check:
         self._tell(solution, verdict, at_load)
         if time.process_time() - began < SECONDS_TO_LOOK_FOR_CAUSE:
             assert verdict.probe is not None
-            mistake = diagnose(self._exercise, solution, verdict.probe)
-            if mistake is not None:
-                self._tell(solution, replace(verdict, mistake=mistake), at_load)
+            mistakes = diagnose(self._exercise, solution, verdict.probe)
+            if mistakes:
+                self._tell(solution, replace(verdict, mistakes=mistakes), at_load)
 
     def _tell(self, solution: Solution, verdict: Verdict, at_load: str) -> None:
         """Write what failed."""
@@ -242,7 +242,7 @@ class Check:
             "held": verdict.held,
             "of": len(self._exercise.probes),
             "probe": verdict.probe.says if verdict.probe else None,
-            "mistake": verdict.mistake.name if verdict.mistake else None,
+            "mistake": "; ".join(one.name for one in verdict.mistakes) or None,
             "message": None if message is None else message.state(),
             "printed": printed,
             "predictions": predictions,

@@ -8,9 +8,11 @@ mistake. Does not know how a learner's file is run, or how a verdict is worded.
 
 import ast
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import permutations
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -151,6 +153,17 @@ class Exercise:
                 raise ValueError(f"{self.name}, {mistake.name}: {source.count(old)} times {old!r}")
             source = source.replace(old, new)
         return source
+
+    def together(self, mistakes: Sequence[Mistake]) -> str:
+        """Return the reference with several mistakes, as a file; "" where they don't go together.
+
+        One may edit what another leaves of a line, but not the other way round.
+        """
+        for ordered in permutations(mistakes):
+            edits = tuple(edit for mistake in ordered for edit in mistake.edits)
+            with suppress(ValueError):
+                return self.wrong(replace(ordered[0], edits=edits))
+        return ""
 
     def _file(self, parts: list[str], goal: str = "") -> str:
         told = [f'"""Exercise {self.number}: {self.title}.\n\n{goal.strip()}\n"""'] if goal else []

@@ -8,17 +8,24 @@ import linecache
 import math
 import random
 import sys
+import time
 import traceback
 import types
 import warnings
 from dataclasses import dataclass, field, replace
 from functools import cache
+from itertools import combinations
 from pathlib import PurePath
 from typing import Any
 
 import torch
 
 from playattention.course.exercise import SEEDS, Exercise, Mistake, Probe, Solution
+
+MOST_AT_ONCE = 3
+"""Mistakes that are looked for together."""
+SECONDS_FOR_SEVERAL = 2.0
+"""Of the processor, to look through mistakes that come together; then none is named."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,7 @@ class Verdict:
         seed: With which seed it failed.
         got: What was observed there, and `wanted`: what is right.
         difference: Where they part.
-        mistake: The one known mistake that does just the same in every probe, or None.
+        mistakes: The known mistakes that together do just the same in every probe; mostly one.
     """
 
     passed: bool
@@ -95,7 +102,7 @@ class Verdict:
     got: Any = None
     wanted: Any = None
     difference: Difference | None = None
-    mistake: Mistake | None = None
+    mistakes: tuple[Mistake, ...] = ()
 
 
 def load(source: str | bytes, name: str, path: str = "") -> Solution:
@@ -125,7 +132,7 @@ def judge(exercise: Exercise, solution: Solution) -> Verdict:
     verdict = first_failure(exercise, solution)
     if verdict.probe is None:
         return verdict
-    return replace(verdict, mistake=diagnose(exercise, solution, verdict.probe))
+    return replace(verdict, mistakes=diagnose(exercise, solution, verdict.probe))
 
 
 def first_failure(exercise: Exercise, solution: Solution) -> Verdict:
@@ -162,10 +169,11 @@ def _reference(exercise: Exercise) -> Solution:
     return load(exercise.solution, "reference")
 
 
-def diagnose(exercise: Exercise, solution: Solution, failed: Probe) -> Mistake | None:
-    """Return the one mistake that behaves in every probe as a solution does; None if not one.
+def diagnose(exercise: Exercise, solution: Solution, failed: Probe) -> tuple[Mistake, ...]:
+    """Return the mistakes that together behave in every probe as a solution does, or ().
 
-    What raises everywhere is like all else that does: it tells of no mistake in particular.
+    They are as few as possible, those first that `failed` shows by themselves; where others would
+    do as well, none is named. What raises everywhere tells of no mistake in particular.
 
     Args:
         exercise: What it is to be a solution of.
@@ -173,19 +181,32 @@ def diagnose(exercise: Exercise, solution: Solution, failed: Probe) -> Mistake |
         failed: The probe that showed it, where most mistakes already show to be others.
     """
     probes = sorted(exercise.probes, key=lambda probe: probe is not failed)
-    looks = [(probe, seed) for seed in SEEDS for probe in probes]
-    own = [observe(probe, solution, seed) for probe, seed in looks]
-    if all(isinstance(seen, Raised) for seen in own):
-        return None
-    alike = []
-    for mistake in exercise.mistakes:
-        variant = load(exercise.wrong(mistake), "mistake")
-        if all(
-            first_difference(seen, observe(probe, variant, seed), probe.tolerance) is None
-            for (probe, seed), seen in zip(looks, own, strict=True)
-        ):
-            alike.append(mistake)
-    return alike[0] if len(alike) == 1 else None
+    own = [(probe, seed, observe(probe, solution, seed)) for seed in SEEDS for probe in probes]
+    if all(isinstance(seen, Raised) for *_, seen in own):
+        return ()
+    late = math.inf
+    for many in range(1, MOST_AT_ONCE + 1):
+        alike = []
+        for some in combinations(exercise.mistakes, many):
+            source = exercise.together(some)
+            if source and _does(load(source, "mistake"), own):
+                alike.append(some)
+            if time.process_time() > late:
+                return ()
+        if alike:
+            right = [(failed, SEEDS[0], wanted_of(exercise, failed, SEEDS[0]))]
+            hides = {one: _does(load(exercise.wrong(one), "mistake"), right) for one in alike[0]}
+            return tuple(sorted(alike[0], key=hides.__getitem__)) if len(alike) == 1 else ()
+        late = min(late, time.process_time() + SECONDS_FOR_SEVERAL)
+    return ()
+
+
+def _does(variant: Solution, own: list[tuple[Probe, int, Any]]) -> bool:
+    """Tell whether in each look (probe, seed, what was seen) a variant gives what was seen."""
+    return all(
+        first_difference(seen, observe(probe, variant, seed), probe.tolerance) is None
+        for probe, seed, seen in own
+    )
 
 
 def observe(probe: Probe, solution: Solution, seed: int) -> Any:

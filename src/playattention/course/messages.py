@@ -4,13 +4,15 @@
 """
 
 import re
+import shutil
 import textwrap
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from typing import Any, Self
 
-WIDTH = 96
+MOST_COLUMNS = 96
+"""Of text, also in a terminal that is wider: longer lines are hard to read."""
 LABELS = (("observed", "Observed"), ("evidence", "Evidence"), ("cause", "Cause"), ("read", "Read"))
 
 
@@ -47,6 +49,18 @@ class Message:
         return cls(**{name: str(state.get(name) or "") for name, _ in LABELS})
 
 
+def fitted(text: str, indent: int = 0) -> str:
+    """Return a paragraph with its lines broken anew, so that they fit the terminal.
+
+    Args:
+        text: Its line ends count as blanks.
+        indent: Columns that are taken already.
+    """
+    terminal = shutil.get_terminal_size((MOST_COLUMNS, 24)).columns
+    width = max(20, min(terminal, MOST_COLUMNS) - indent)
+    return textwrap.fill(text, width, break_on_hyphens=False)
+
+
 def _part(label: str, text: str) -> str:
     indent = " " * 10
     lines: list[str] = []
@@ -54,8 +68,7 @@ def _part(label: str, text: str) -> str:
         if line.startswith(" ") or not line:
             lines.append(indent + line)
         else:
-            wrapped = textwrap.wrap(line, WIDTH - len(indent), break_on_hyphens=False)
-            lines += [indent + one for one in wrapped]
+            lines += [indent + one for one in fitted(line, len(indent)).splitlines()]
     return f"{label:<9} " + "\n".join(lines)[len(indent) :]
 
 

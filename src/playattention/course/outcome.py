@@ -24,7 +24,7 @@ class Outcome:
         held: Properties that hold, before the first that does not.
         of: How many there are; 0: it was not asked about any.
         probe: The first that does not.
-        mistake: Name of the known mistake, or None.
+        mistake: Name of the known mistake, of several with a semicolon between, or None.
         got: What the file gave where it is wrong, small: see `wording.picture`; None: nothing.
         wanted: What is right there.
         place: Index of the first element that differs.

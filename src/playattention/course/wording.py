@@ -11,10 +11,12 @@ import torch
 from playattention.course.calls import Call, described, short
 from playattention.course.exercise import Exercise, Prediction
 from playattention.course.judge import Difference, Place, Raised, Verdict
-from playattention.course.messages import WIDTH, Message, at, cause_of_error
+from playattention.course.messages import Message, at, cause_of_error
 
 MOST_SHOWN = 8
 """Rows and columns of a matrix in the terminal."""
+COLUMNS = 80
+"""Of a terminal that two matrices side by side fit in: their lines can't be broken."""
 MOST_DRAWN = 64
 """Rows and columns of a matrix in a picture."""
 
@@ -28,11 +30,11 @@ def told(exercise: Exercise, verdict: Verdict, own: list[Call], right: list[Call
         own: What its functions were called with in the look that failed, and returned.
         right: The same of the reference.
     """
-    got, mistake = verdict.got, verdict.mistake
-    read = mistake.read if mistake else exercise.read
+    got, mistakes = verdict.got, verdict.mistakes
+    read = mistakes[0].read if mistakes else exercise.read
     if isinstance(got, Raised) and got.kind == "NotImplementedError" and got.place:
         return _unwritten(exercise, verdict, got.place)
-    cause = f"{_sentence(mistake.name)} {mistake.cause}" if mistake else ""
+    cause = "\nAlso: ".join(f"{_sentence(one.name)} {one.cause}" for one in mistakes)
     says = verdict.probe.says if verdict.probe else ""
     if isinstance(got, Raised) and got.place:
         where = got.place.function or got.place.file
@@ -158,7 +160,7 @@ def side_by_side(got: torch.Tensor, wanted: torch.Tensor, index: tuple[int, ...]
         right, _ = _window(wanted, index, shown)
         columns = [[_number(one) for one in row] for row in left + right]
         width = max(len(one) for row in columns for one in row)
-        if 2 * (width + 1) * len(columns[0]) <= WIDTH - 18:
+        if 2 * (width + 1) * len(columns[0]) <= COLUMNS - 18:
             break
     rows = [" ".join(one.rjust(width) for one in row) for row in columns]
     half = len(left)

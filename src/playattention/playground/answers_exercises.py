@@ -70,7 +70,7 @@ class ExerciseVerdict(Answer):
     probe: str | None
     """The first property that does not hold."""
     mistake: str | None
-    """Name of the known mistake."""
+    """Name of the known mistake; of several, with a semicolon between."""
     got: ExercisePicture | None
     wanted: ExercisePicture | None
     place: list[int]

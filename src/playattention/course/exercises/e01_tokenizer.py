@@ -22,7 +22,7 @@ def encode(text: str, vocab: list[str]) -> list[int]:
 
     Args:
         text: As long as the list that is returned; may be empty.
-        vocab: What `build_vocab` returned, for this text or for another.
+        vocab: What `build_vocab` returned, for this text or for another; stays as it is.
 
     Raises:
         KeyError: If a character is not in the vocabulary (a ValueError is as good).
@@ -35,7 +35,7 @@ def decode(ids: list[int], vocab: list[str]) -> str:
     """Return the text of ids: what `encode` was given.
 
     Args:
-        ids: Numbers from 0 to vocab_size - 1.
+        ids: Numbers from 0 to vocab_size - 1; stay as they are.
         vocab: What `build_vocab` returned.
     """
     return "".join(vocab[id_] for id_ in ids)

@@ -10,7 +10,8 @@ def attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch
     """Return for each token a mix of all tokens' values, in shares that say how well keys fit.
 
     How well the key of token s fits the query of token t is their dot product, divided by the
-    square root of D. A softmax over s makes shares of it that sum to 1.
+    square root of D. A softmax over s makes shares of it that sum to 1. All three stay as they are;
+    each may be a slice of a larger tensor.
 
     Args:
         query: (B, T, D), what each token looks for.

@@ -12,8 +12,11 @@ def causal_softmax(scores: torch.Tensor) -> torch.Tensor:
     The queries are the last Tq of Tk tokens: query i stands at position Tk - Tq + i and may look at
     the keys 0 .. Tk - Tq + i. (While a model writes with a cache, Tq is 1 and Tk grows.)
 
+    The scores may be on a GPU: the mask is made on the scores' device.
+
     Args:
-        scores: (..., Tq, Tk), with Tq <= Tk; any finite numbers.
+        scores: (..., Tq, Tk), with Tq <= Tk; any finite numbers, maybe a slice of a larger tensor.
+            They stay as they are.
 
     Returns:
         Weights (..., Tq, Tk); each row sums to 1; exactly 0 where a key comes after the query.

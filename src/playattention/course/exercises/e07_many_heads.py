@@ -121,6 +121,8 @@ which change shapes alone, and the module. What is fixed: each head has its own 
 projection from all C channels to its D; attention is causal and scaled; a last projection, C to C,
 mixes what the heads found. What is free: one large projection or many small ones, nn.Linear or
 nn.Parameter, biases or none (GPT-2 has them), the names of everything inside. No dropout.
+The input stays as it is; it may be a slice of a larger tensor, and be on a GPU: what the module
+makes while it runs, such as its mask, is made on the input's device.
 """,
     reference=(split, merge, MultiHeadAttention),
     imports=(

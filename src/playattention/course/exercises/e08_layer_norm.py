@@ -21,7 +21,7 @@ def layer_norm(
     eps is added to it before the root is taken, so that a token of equal numbers is no 0 / 0.
 
     Args:
-        x: (..., C).
+        x: (..., C); maybe a slice of a larger tensor. It stays as it is, as do gain and bias.
         gain: (C), what each channel is multiplied by, after that.
         bias: (C), what is added to each channel, last.
         eps: A small number.

@@ -94,7 +94,8 @@ EXERCISE = Exercise(
 After attention has brought the tokens together, each works on what it got, alone: a linear layer to
 four times the width, an activation, and a linear layer back. As in GPT-2, the activation is GELU in
 its tanh form, and both layers have biases. (The GPT of this package takes ReLU instead.) No dropout,
-no residual, no norm: the block adds these.
+no residual, no norm: the block adds these. The input stays as it is; it may be a slice of a larger
+tensor.
 """,
     follows="GPT-2",
     reference=(FeedForward,),

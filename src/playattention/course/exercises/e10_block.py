@@ -78,7 +78,8 @@ EXERCISE = Exercise(
 Put the parts together: attention and the feed-forward network, each behind a layer norm of its own
 (nn.LayerNorm), and each adding its result to the stream that it read from. The norms stand before
 the parts, and nothing but these two additions touches the stream. MultiHeadAttention(n_embd, n_head)
-and FeedForward(n_embd) are there; biases and names are up to you. No dropout.
+and FeedForward(n_embd) are there; biases and names are up to you. No dropout. The input
+stays as it is; it may be a slice of a larger tensor.
 """,
     reference=(Block,),
     imports=(

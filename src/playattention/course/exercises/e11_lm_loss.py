@@ -12,8 +12,9 @@ def lm_loss(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 
     Args:
         logits: A score for each token of the vocabulary, at each position (B, T, V); any finite
-            numbers, also large ones. Maybe a slice of a larger tensor.
-        y: The tokens that do come next, ids from 0 to V - 1 (B, T). Maybe a slice, too.
+            numbers, also large ones. Maybe a slice of a larger tensor. They stay as they are.
+        y: The tokens that do come next, ids from 0 to V - 1 (B, T). Maybe a slice, too; they also
+            stay as they are.
 
     Returns:
         One number, a tensor without dimensions, in nats per token: the mean over all B x T

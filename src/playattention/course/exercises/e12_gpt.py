@@ -56,8 +56,10 @@ class GPT(nn.Module):
         """Return the scores of the next token at every position, and the loss.
 
         Args:
-            idx: Token ids (B, T), T at most seq_size; more are refused, with any error.
-            targets: The tokens that do come next (B, T).
+            idx: Token ids (B, T), T at most seq_size; more are refused, with any error. They may
+                be a slice of a longer text, and stay as they are. What is made here, such as the
+                positions, is made on the ids' device.
+            targets: The tokens that do come next (B, T); maybe a slice, too.
 
         Returns:
             Logits (B, T, V); mean cross-entropy in nats per token, or None without targets.

@@ -102,7 +102,8 @@ class CachedGPT(nn.Module):
         """Return the scores after each new token, and the cache with these tokens.
 
         Args:
-            idx: Ids of the new tokens (B, t).
+            idx: Ids of the new tokens (B, t); they stay as they are. What is made here, such as
+                positions and masks, is made on their device.
             cache: What the call before gave, of whatever form you like; None begins a text.
 
         Returns:
