@@ -95,6 +95,19 @@ def test_help_has_the_terminals_colours_and_is_told_once(monkeypatch: pytest.Mon
     assert terminal.getvalue().count("usage:") == 1
 
 
+@pytest.mark.parametrize("name", ["play", "learn", "export", "gpu"])
+def test_the_usage_line_of_help_fits_80_columns(name: str, monkeypatch: pytest.MonkeyPatch, capsys):
+    """And has all that it has in a wide terminal."""
+    told = []
+    for columns in ("80", "300"):
+        monkeypatch.setenv("COLUMNS", columns)
+        with pytest.raises(SystemExit):
+            main([name, "--help"])
+        told.append(capsys.readouterr().out.split("\n\n")[0])
+    assert max(map(len, told[0].splitlines())) <= 80
+    assert told[0].split() == told[1].split()
+
+
 def test_version_is_the_packages(capsys):
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"{__version__}\n"
@@ -123,7 +136,14 @@ MISTAKES = {
     "train gpt --train.schedule square": r"invalid choice 'square' for argument "
     r"'--train.schedule'\. Expected one of \('cosine', 'linear', 'constant'\)\. .*",
     "train gpt --train.betas 0.9": r"Missing value for argument '--train.betas'\. Expected 2 .*",
-    "generate": r"Missing from playattention generate: RUN .*",
+    "generate": r"generate needs RUN \(the run: its name below logs/, or a path\) "
+    r"\(see playattention generate --help\)",
+    "xray": r"xray needs RUN \(the run: its name .*\) and TEXT \(what the model reads\) \(see .*",
+    "export": r"export needs RUN \(the run: .*\) and --to PATH \(the folder to .*\) \(see .*",
+    "export a": r"export needs --to PATH \(the folder to write: .*\) \(see .*",
+    "data": r"data needs NAME \(playhouse, .* shards\) \(see playattention data --help\)",
+    "eval": r"eval needs RUN \(the run: .*\) \(see playattention eval --help\)",
+    "import": r"import needs SOURCE \(gpt2, .*\) \(see playattention import --help\)",
     "generate a --seed x": r"Error parsing --seed: .*'x'.*; allowed: \{None\}\|INT .*",
     # Settings out of their range.
     "train gpt --model.n-embd 17": r"n_embd = 17: must be divisible by n_head = 4; nearest: 16 or "
@@ -142,6 +162,10 @@ MISTAKES = {
     "train gpt --dataset tinyshakespear": r"unknown data set 'tinyshakespear' \(did you mean "
     r"'tinyshakespeare'\?\); allowed: playhouse, tinyshakespeare, fineweb-edu, the path of a "
     r"text file, or of a folder of shards",
+    "train gpt --dataset nosuch.txt": r"nosuch\.txt: no such file; allowed: playhouse, .*, the "
+    r"path of a text file, or of a folder of shards",
+    "train gpt --dataset no/such": r"no/such: no such file; allowed: playhouse, .*",
+    "data nosuch.txt": r"nosuch\.txt: no such file; allowed: .*",
     "train gpt --dataset empty": r"empty: the file is empty; allowed: UTF-8 text",
     "train gpt --dataset binary": r"binary: a binary file \(a zero byte at 2\); allowed: .*",
     "train gpt --dataset latin": r"latin: not UTF-8 \(byte 0xe9 at 3\); allowed: UTF-8 text",
@@ -155,6 +179,8 @@ MISTAKES = {
     "data nothing": r"unknown data set 'nothing'; allowed: playhouse, .*",
     "data text.txt --from copy": r"--from copy: only tinyshakespeare and fineweb-edu take a source",
     # The course.
+    "learn run --train.steps 5": r"unknown option of learn '--train.steps' \(did you mean "
+    r"'--steps'\?\); allowed: .*",
     "learn chek": r"unknown action of learn 'chek' \(did you mean 'check'\?\); allowed: list, .*",
     "learn check causal_msk": r"unknown exercise 'causal_msk' \(did you mean 'causal_mask'\?\); .*",
     "learn check 99": r"exercise = 99: there is none of this number; allowed: .*\b6\b.*",

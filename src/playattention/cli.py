@@ -7,15 +7,16 @@ import contextlib
 import io
 import os
 import re
+import shutil
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, TextIO
 
 import tyro
 from tyro.conf import AvoidSubcommands
 
-from playattention import __version__
+from playattention import __version__, compiler
 from playattention.commands import Command, StoppedError, command_class
 from playattention.errors import UserError, unknown
 from playattention.training import RECIPES
@@ -68,6 +69,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(stopped, stopped.exit_code)
     except KeyboardInterrupt:
         return _fail("stopped", 130)
+    except RuntimeError as error:
+        if (told := compiler.failure(error)) is None:
+            raise
+        return _fail(told, 1)
     except BrokenPipeError:
         # The reader (head, less) has seen enough; nothing is left to write to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -150,7 +155,12 @@ def _parse(
             command, left_over = tyro.cli(kind, args=words, return_unknown_args=True, **settings)
     except SystemExit as stop:
         if not stop.code:  # --help: again, now for the terminal
-            tyro.cli(kind, args=["--help"], **settings)
+            shown = _Shown(sys.stdout)
+            with contextlib.redirect_stdout(shown), contextlib.suppress(SystemExit):
+                tyro.cli(kind, args=["--help"], **settings)
+            usage, rest = shown.getvalue().split("\n", 1)
+            print(f"{_broken(usage)}\n{rest}", end="")
+            raise
         raise UserError(_one_line(told.getvalue(), name)) from None
     if left_over:
         with contextlib.redirect_stdout(told), contextlib.suppress(SystemExit):
@@ -161,8 +171,46 @@ def _parse(
     return found
 
 
+class _Shown(io.StringIO):
+    """Keeps what is printed as it would look in a terminal, or in the pipe in its place."""
+
+    def __init__(self, place: TextIO) -> None:
+        super().__init__()
+        self._place = place
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """That of the place: it decides which frames are drawn."""
+        return self._place.encoding
+
+    def isatty(self) -> bool:
+        """Tell whether there are colours."""
+        return self._place.isatty()
+
+
+def _broken(usage: str) -> str:
+    """Return a usage line, broken between its options where the terminal ends."""
+    room = shutil.get_terminal_size((80, 24)).columns
+    lines = [""]
+    for word in re.split(r"(?<!\|) (?=\[|--)", usage):
+        plain = re.sub(r"\x1b\[[\d;]*m", "", f"{lines[-1]} {word}")
+        if lines[-1] and len(plain) > room:
+            lines.append(" " * 6)
+        lines[-1] += f" {word}" if lines[-1] else word
+    return "\n".join(lines)
+
+
+def _missing(box: str) -> str:
+    """Return in words what tyro's box lists: names, each with its help below it, further in."""
+    found = re.findall(r"(?ms)^ {6}(\S[^\n]*?) *$(.*?)\(required\)", box)
+    helps = [(name, " ".join(told.split()).rstrip(".")) for name, told in found]
+    return " and ".join(f"{name} ({told[:1].lower()}{told[1:]})" for name, told in helps)
+
+
 def _one_line(box: str, name: str) -> str:
     """Return the message of tyro's box, without its title, rules, help text and line breaks."""
+    if "Missing from" in box:
+        return f"{name} needs {_missing(box)} (see playattention {name} --help)"
     _, message, *parts = (" ".join(part.split()) for part in re.split(r"(?m)^ +-+ *$", box))
     usage = re.search(r"--[a-z][\w.-]* (\S+)", parts[0]) if parts else None
     allowed = f"; allowed: {usage[1]}" if usage and "Error parsing" in message else ""

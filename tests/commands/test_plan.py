@@ -56,6 +56,17 @@ def test_what_does_not_fit_is_told_with_what_would(capsys):
     assert "--train.grad-checkpointing with --train.batch-size up to 16" in out
 
 
+def test_what_would_fit_is_told_with_or_between_and_fits_the_terminal(capsys):
+    out = told(capsys, "gpt2", "--preset", "gpt2-xl", "--device", "t4")
+    assert re.search(
+        r"^          no; a smaller model \(--model.seq-size, --model.n-layer,\n"
+        r" {14}--model.n-embd\)\n {10} or a larger device\n {10} or several with "
+        r"--train.parallel fsdp$",
+        out,
+        re.MULTILINE,
+    )
+
+
 def test_options_are_those_of_train(capsys):
     words = ["gpt2", "--preset", "gpt2-xl", "--device", "h100", "--train.grad-checkpointing"]
     out = told(capsys, *words, "--model.no-flash-attention", "--train.batch-size", "4")

@@ -46,9 +46,9 @@ def test_each_run_is_a_line_with_how_far_it_is(config: RunConfig, capsys):
     (begun / "corpus.json").write_text(json.dumps({**facts, "floor": 1.23456}))
     loss = report.read_log(Path("logs/done"))[-1].eval_val_loss
     assert listed(capsys) == [
-        ["run", "data", "tokenizer", "step", "of", "val", "loss", "floor"],
-        ["begun", "text.txt", "char", "0", "2", "1.2346"],
-        ["done", "text.txt", "char", "2", "2", f"{loss:.4f}"],
+        ["run", "data", "tokenizer", "step", "saved", "of", "val", "loss", "floor"],
+        ["begun", "text.txt", "char", "0", "0", "2", "1.2346"],
+        ["done", "text.txt", "char", "2", "2", "2", f"{loss:.4f}"],
     ]
 
 
@@ -75,14 +75,14 @@ def test_a_run_that_can_not_be_read_is_told_below_the_others(
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00[1]\n", b"step\nx\n", b"a\n" + b"1," * 9])
 def test_a_log_that_can_not_be_read_is_no_obstacle(config: RunConfig, content: bytes, capsys):
     (create_run(config, "a") / "log.csv").write_bytes(content)
-    assert listed(capsys)[1] == ["a", "text.txt", "char", "0", "2"]
+    assert listed(capsys)[1] == ["a", "text.txt", "char", "0", "0", "2"]
 
 
 def test_imported_weights_are_listed_without_data_and_loss(config: RunConfig, capsys):
     released(Path("weights"))
     assert main(["import", "weights", "--run", "mine"]) == 0
     capsys.readouterr()
-    assert listed(capsys)[1:] == [["mine", "(imported)", "gpt2", "0"]]
+    assert listed(capsys)[1:] == [["mine", "(imported)", "gpt2", "0", "0"]]
 
 
 def test_other_things_in_logs_are_not_listed(config: RunConfig, capsys):
@@ -99,3 +99,14 @@ def test_a_text_that_is_gone_is_no_obstacle(config: RunConfig, capsys):
     create_run(config, "a")
     Path(config.data.dataset).unlink()
     assert listed(capsys)[1][:2] == ["a", "text.txt"]
+
+
+def test_a_run_killed_between_two_saves_tells_what_is_kept(config: RunConfig, capsys):
+    """What was logged since is lost: it goes on, and writes, from the weights that were saved."""
+    folder = train(config.updated(train={"eval_every": 1}), "a", quiet=True)
+    shutil.rmtree(folder / "checkpoints" / "step_00000002")
+    assert listed(capsys)[1][3:6] == ["2", "1", "2"]
+    assert main(["generate", "a", "the", "--tokens", "1", "--device", "cpu"]) == 0
+    assert capsys.readouterr().err == (
+        "logs/a has done 2 steps; the last saved, used here: step 1\n"
+    )

@@ -73,12 +73,22 @@ def test_the_entropy_of_a_text_file_is_not_known(text_file: Path):
     assert load_corpus(str(text_file)).entropy is None
 
 
-@pytest.mark.parametrize("missing", ["nowhere.txt", "", "no/such/folder.txt", "a\0b", "."])
+@pytest.mark.parametrize("missing", ["nowhere", "", "a\0b", "."])
 def test_what_is_neither_name_nor_file_is_told_with_what_is_allowed(missing: str):
     with pytest.raises(UserError) as caught:
         load_corpus(missing)
     assert str(caught.value) == (
         f"unknown data set {missing!r}; allowed: {', '.join(DATASETS)}, the path of a text file, "
+        "or of a folder of shards"
+    )
+
+
+@pytest.mark.parametrize("missing", ["nowhere.txt", "no/such/folder", "./nowhere.txt", "/nowhere"])
+def test_what_looks_like_a_path_is_told_as_a_file_that_is_not_there(missing: str):
+    with pytest.raises(UserError) as caught:
+        load_corpus(missing)
+    assert str(caught.value) == (
+        f"{missing}: no such file; allowed: {', '.join(DATASETS)}, the path of a text file, "
         "or of a folder of shards"
     )
 

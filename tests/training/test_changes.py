@@ -23,6 +23,13 @@ def run(gpt_config: RunConfig) -> Path:
     return train(gpt_config, "a", quiet=True)
 
 
+@pytest.fixture
+def longer(run: Path) -> Path:
+    """A run with steps left to do."""
+    apply_changes(run, changed(run, train={"steps": 8}))
+    return run
+
+
 def changed(folder: Path, **parts: dict) -> RunConfig:
     """Return a run's settings with some changed."""
     return read_config(folder).updated(**parts)
@@ -50,13 +57,26 @@ def test_a_run_that_goes_on_as_it_was_is_told_nothing(run: Path):
     ],
 )
 def test_settings_of_training_may_change_and_are_told(
-    run: Path, part: str, field: str, value: object, before: object
+    longer: Path, part: str, field: str, value: object, before: object
 ):
     """They are kept, so that they hold when the run goes on again."""
-    wanted = changed(run, **{part: {field: value}})
-    assert apply_changes(run, wanted) == [f"{part}.{field}: {before} -> {value}"]
-    assert read_config(run) == wanted
-    assert apply_changes(run, wanted) == []
+    wanted = changed(longer, **{part: {field: value}})
+    assert apply_changes(longer, wanted) == [f"{part}.{field}: {before} -> {value}"]
+    assert read_config(longer) == wanted
+    assert apply_changes(longer, wanted) == []
+
+
+def test_a_finished_run_keeps_the_settings_that_it_was_trained_with(run: Path):
+    before = read_config(run)
+    with pytest.raises(UserError) as error:
+        apply_changes(run, changed(run, train={"batch_size": 1}))
+    assert str(error.value) == (
+        "train.batch_size = 1: logs/a has done all of its 4 steps with 2; "
+        "allowed: 2, or --train.steps above 4 beside it"
+    )
+    assert read_config(run) == before
+    apply_changes(run, changed(run, train={"batch_size": 1, "steps": 5}))
+    assert read_config(run).train.batch_size == 1
 
 
 @pytest.mark.parametrize(
@@ -89,11 +109,13 @@ def test_what_makes_another_run_is_refused_with_both_values(
     assert read_config(run) == stored
 
 
-def test_changes_are_told_in_the_order_of_the_settings(run: Path):
+def test_changes_are_told_in_the_order_of_the_settings(longer: Path):
     wanted = changed(
-        run, data={"eval_tokens": 9}, train={"sample_tokens": 1, "batch_size": 1, "eval_every": 3}
+        longer,
+        data={"eval_tokens": 9},
+        train={"sample_tokens": 1, "batch_size": 1, "eval_every": 3},
     )
-    assert [line.split(":")[0] for line in apply_changes(run, wanted)] == [
+    assert [line.split(":")[0] for line in apply_changes(longer, wanted)] == [
         "data.eval_tokens",
         "train.batch_size",
         "train.eval_every",

@@ -70,7 +70,7 @@ def test_the_model_that_transformers_loads_has_the_same_logits(exported: tuple[R
 
 
 def test_a_model_laid_out_for_generation_is_written_as_it_was(tmp_path: Path):
-    from playattention.generation import lay_out_for_generation
+    from playattention.models.single_tokens import lay_out_for_generation
 
     run = a_run("char")
     export(run, tmp_path / "before")

@@ -157,6 +157,18 @@ def test_drawn_weights_are_evaluated_on_few_tokens(
     assert first.tokens == 100 // size * size
 
 
+def test_the_training_split_is_not_measured_on_a_few_windows_alone(
+    gpt_config: RunConfig, monkeypatch: pytest.MonkeyPatch
+):
+    """A tenth of few tokens would say more about those windows than about the model."""
+    monkeypatch.setattr("playattention.training.loop.TRAIN_TOKENS", 60)
+    size = gpt_config.model.seq_size
+    for limit, tokens in ((50, 50), (100, 60), (1000, 100)):
+        trainer = Trainer(create_run(gpt_config.updated(data={"eval_tokens": limit})))
+        trainer.update()
+        assert trainer.evaluate()[0].tokens == tokens // size * size
+
+
 def test_evaluating_and_sampling_leave_a_trainer_as_it_is(config: RunConfig):
     """Mode, random state and position: the next step is the one that would have been."""
     disturbed, other = (Trainer(create_run(config)) for _ in range(2))

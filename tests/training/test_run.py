@@ -160,7 +160,9 @@ def test_a_text_that_has_changed_is_told_in_one_line(gpt_config: RunConfig, text
 def test_a_text_that_is_gone_is_told_in_one_line(gpt_config: RunConfig):
     folder = create_run(gpt_config, "mine")
     Path(gpt_config.data.dataset).unlink()
-    with pytest.raises(UserError, match=rf"^unknown data set '{gpt_config.data.dataset}'"):
+    with pytest.raises(
+        UserError, match=rf"^{gpt_config.data.dataset}: no such file; allowed: playhouse"
+    ):
         resume(folder)
 
 

@@ -1,5 +1,7 @@
 """`playattention plan`: what a training needs and how long it takes, told before it starts."""
 
+import shutil
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
@@ -18,6 +20,9 @@ from playattention.training import recipe
 from playattention.training.readings import main_memory, processor, read_gpus
 
 Say = Callable[..., None]
+
+MOST_COLUMNS = 100
+"""Of a sentence, also in a terminal that is wider."""
 
 
 @dataclass(frozen=True)
@@ -203,7 +208,17 @@ def _say_what_fits(say: Say, config: RunConfig, target: plan.Target) -> None:
         plan.check_fits(config, target)
     except UserError as refused:
         for number, way in enumerate(str(refused).split("allowed: ")[1].split(", or ")):
-            say(f"          {'   ' if number else 'no;'} {way}")
+            first = " " * 10 + (" or " if number else "no; ")
+            width = min(shutil.get_terminal_size((80, 24)).columns, MOST_COLUMNS)
+            say(
+                textwrap.fill(
+                    way,
+                    width,
+                    initial_indent=first,
+                    subsequent_indent=" " * 14,
+                    break_on_hyphens=False,
+                )
+            )
     else:
         close = moment.total * (1 + plan.MARGIN) > target.memory
         say("          " + ("perhaps: the estimate is good to 10 %" if close else "yes"))

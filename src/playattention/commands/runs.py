@@ -21,7 +21,9 @@ class Runs:
         if not folders:
             print(f"no runs in {LOGS}/ yet; start one: playattention train gpt")
             return
-        table = Table("run", "data", "tokenizer", "step", "of", "val loss", "floor", box=None)
+        table = Table(
+            "run", "data", "tokenizer", "step", "saved", "of", "val loss", "floor", box=None
+        )
         unreadable = []
         for folder in folders:
             try:
@@ -35,12 +37,13 @@ class Runs:
 
 
 def _facts(folder: Path) -> list[str]:
+    from playattention.training.checkpoint import saved_steps
     from playattention.training.report import read_log
     from playattention.training.run import NO_TEXT, read_config, read_facts
 
     config = read_config(folder)
     if config.data.dataset == NO_TEXT:
-        return ["(imported)", config.data.tokenizer, "0", "", "", ""]
+        return ["(imported)", config.data.tokenizer, "0", "0", "", "", ""]
     facts = read_facts(folder)
     rows = read_log(folder)
     losses = [row.eval_val_loss for row in rows if row.eval_val_loss is not None]
@@ -48,6 +51,7 @@ def _facts(folder: Path) -> list[str]:
         Path(facts.name).name,
         config.data.tokenizer,
         f"{rows[-1].step:,}" if rows else "0",
+        f"{max(saved_steps(folder), default=0):,}",
         f"{config.steps(facts.train_tokens):,}",
         f"{losses[-1]:.4f}" if losses else "",
         f"{facts.floor:.4f}" if facts.floor is not None else "",

@@ -83,6 +83,7 @@ class Train:
 
     def _go_on(self, folder: Path) -> None:
         from playattention.training import loop
+        from playattention.training.checkpoint import saved_steps
 
         try:
             loop.resume(folder)
@@ -92,7 +93,10 @@ class Train:
             raise StoppedError(str(diverged), exit_code=1) from None
         except KeyboardInterrupt:  # before the first step, or a second one that did not wait
             resume = f"playattention train {self.config.model.name} --resume {quote(str(folder))}"
-            raise StoppedError(f"stopped at once; go on with: {resume}", exit_code=130) from None
+            saved = max(saved_steps(folder), default=0)
+            raise StoppedError(
+                f"stopped at once, last saved at step {saved}; go on with: {resume}", exit_code=130
+            ) from None
 
 
 @dataclass(frozen=True)

@@ -100,6 +100,9 @@ def load_corpus(dataset: str) -> Corpus | ShardFolder:
         return open_folder(path)
     if not is_file:
         allowed = [*DATASETS, "the path of a text file", "or of a folder of shards"]
+        if path.suffix or len(path.parts) > 1:  # no name has a suffix or a slash
+            what = "has no shards" if path.is_dir() else "no such file"
+            raise UserError(f"{dataset}: {what}; allowed: {', '.join(allowed)}")
         raise unknown("data set", dataset, allowed)
     return Corpus(name=str(path.resolve()), text=read_text(path))
 

@@ -47,9 +47,24 @@ def apply_changes(folder: Path, wanted: RunConfig) -> list[str]:
             )
     told = [f"{field}: {before} -> {after}" for field, before, after in changes]
     told += [*_schedule(folder, stored, decided), *_machines(folder)]
+    asked = {field for field, *_ in _differences(stored.model_dump(), wanted.model_dump())}
+    if too_late := [change for change in changes if change[0] in asked]:
+        _refuse_where_nothing_is_left(folder, decided, *too_late[0])
     if changes:
         _write_config(folder, decided)
     return told
+
+
+def _refuse_where_nothing_is_left(
+    folder: Path, after: RunConfig, field: str, old: object, new: object
+) -> None:
+    """Keep the settings that a run was trained with, where no step is left to change."""
+    steps = after.steps(read_facts(folder).train_tokens)
+    if max(checkpoint.saved_steps(folder), default=0) >= steps:
+        raise UserError(
+            f"{field} = {new}: {folder} has done all of its {steps:,} steps with {old}; "
+            f"allowed: {old}, or --train.steps above {steps} beside it"
+        )
 
 
 def _write_config(folder: Path, config: RunConfig) -> None:

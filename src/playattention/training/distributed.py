@@ -6,7 +6,6 @@ each. Does not know data or checkpoints. Every "auto" is decided here, once, and
 
 import os
 import platform
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from torch import nn
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
+from playattention.compiler import has_compiler
 from playattention.config import TrainConfig
 from playattention.errors import UserError
 from playattention.training.readings import processor
@@ -255,7 +255,7 @@ def decide(config: TrainConfig) -> dict[str, Any]:
         "device": device.type,
         "threads": config.threads or torch.get_num_threads(),
         "autocast": autocast,
-        "compile": compiled if _has_compiler() else "off",
+        "compile": compiled if has_compiler() else "off",
     }
 
 
@@ -271,9 +271,3 @@ def machine() -> dict[str, Any]:
         "torch": torch.__version__,
         "kernels": torch.backends.cpu.get_cpu_capability(),
     }
-
-
-def _has_compiler() -> bool:
-    """Tell whether torch.compile can build its C++ kernels."""
-    names = [os.environ.get("CXX"), "g++", "clang++", "c++", "cl"]
-    return any(shutil.which(name) for name in names if name)

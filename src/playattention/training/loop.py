@@ -32,6 +32,8 @@ from playattention.training.stopping import stoppable
 
 TRAIN_SHARE = 10
 """The training split is evaluated on one part in ten of eval_tokens: it shows a trend, no more."""
+TRAIN_TOKENS = 8_000
+"""But not on fewer than these, if eval_tokens has them: a few windows alone may be hard ones."""
 FIRST_TOKENS = 10_000
 """Drawn weights are evaluated on no more: whoever started a run is waiting for its first step."""
 
@@ -215,8 +217,10 @@ class Trainer:
     def evaluate(self) -> tuple[Evaluation, Evaluation]:
         """Return the losses on fixed windows of the training and of the validation split."""
         limit = self.config.data.eval_tokens
+        train_limit = max(limit // TRAIN_SHARE, min(limit, TRAIN_TOKENS))
         if self.step == 0 and self.drawn:
             limit = min(limit, FIRST_TOKENS)
+            train_limit = max(1, limit // TRAIN_SHARE)
         train_split, val_split = (
             mean_loss(
                 self.worker.total(
@@ -232,7 +236,7 @@ class Trainer:
                 )
             )
             for tokens, max_tokens in (
-                (self.splits.train, max(1, limit // TRAIN_SHARE)),
+                (self.splits.train, train_limit),
                 (self.splits.val, limit),
             )
         )

@@ -25,8 +25,8 @@ from playattention.config import RunConfig
 from playattention.data import Corpus, Splits, load_corpus, split
 from playattention.data.shard_folder import ShardFolder
 from playattention.errors import UserError
-from playattention.generation import lay_out_for_generation
 from playattention.models import build_model
+from playattention.models.single_tokens import lay_out_for_generation
 from playattention.models.undrawn import Undrawn
 from playattention.tokenizers import Tokenizer, tokenizer_class
 from playattention.training import checkpoint
