@@ -1,6 +1,7 @@
 """Each part of the bench, at sizes of seconds; and the commands that they start."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from playattention.bench.sizes import weights
 from playattention.config import GPT2Config, RunConfig, TrainConfig
 from playattention.data import tinyshakespeare
 from playattention.errors import UserError
+from playattention.models.model_gpt import GPTModel
 from playattention.training import RECIPES, recipe
 from tests.bench.benched import TINY
 
@@ -48,6 +50,19 @@ def test_every_recipe_is_generated_with_alone_and_in_a_batch(own_folder: Path):
     alone, together = figures[:2]
     assert together.needs["read"] == pytest.approx(alone.needs["read"] / 3)
     assert together.needs["fp32"] == alone.needs["fp32"]
+
+
+def test_no_text_outgrows_its_context(own_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    """Past it each token costs a whole window: another thing than writing with a cache."""
+    rooms = []
+
+    def note(model: GPTModel, prompt: torch.Tensor, tokens: int, **_: object) -> None:
+        rooms.append(model.config.seq_size - prompt.size(1) - tokens)
+
+    monkeypatch.setattr("playattention.bench.parts.generation.generate", note)
+    scratch = Setting(replace(TINY, written=100), CPU, own_folder)
+    assert list(measure("generation")(scratch))
+    assert min(rooms) >= 0
 
 
 def test_a_token_reads_every_weight_once_but_one_position():

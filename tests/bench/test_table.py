@@ -23,7 +23,7 @@ def test_the_table_says_what_must_be_read_with_it():
     lines = [*table.lines(RESULTS)]
     assert "gpt to 2.2: 1 of 3 seeds did not" in lines
     assert "not measured: bf16 (emulated)" in lines
-    assert "noisy: 1 of 3 have quartiles over a quarter apart;" in lines
+    assert "~ 1 of 3: quartiles over a quarter of the median apart;" in lines
 
 
 def test_only_the_parts_that_are_wanted_are_shown():

@@ -19,6 +19,7 @@ from playattention.bench.sizes import flops_per_token
 from playattention.bench.step import Step
 from playattention.bench.switches import GROUND, RUNGS, climbed, missing, verify, witness
 from playattention.bench.trace import trace
+from playattention.compiler import failure
 from playattention.config import RunConfig
 
 SECONDS_OF_A_RUNG = 20
@@ -126,7 +127,13 @@ class Ladder:
             higher = climbed(settings, rung)
             # Where bf16 is slower than float32, the rungs above would be slower for its sake.
             side = rung.side or self.peak.of(higher) < self.peak.of(settings)
-            found = self._measure(rung.name, side, higher, below)
+            try:
+                found = self._measure(rung.name, side, higher, below)
+            except RuntimeError as error:
+                if (reason := failure(error)) is None:
+                    raise
+                yield Missing(rung.name, reason)
+                continue
             yield found.row
             if not side:
                 settings, below = higher, found

@@ -111,8 +111,8 @@ def even_batch(config: RunConfig, target: Target) -> int:
 
 
 SMALLER = (
-    "a smaller model (--model.seq-size, --model.n-layer, --model.n-embd), a larger device, or "
-    "several with --train.parallel fsdp"
+    "a smaller model (--model.seq-size, --model.n-layer, --model.n-embd), or a larger device, "
+    "or several with --train.parallel fsdp"
 )
 
 

@@ -20,6 +20,8 @@ NAME = 37
 """Columns of a name."""
 MOST_COMPARED = 3
 """Machines that have room beside each other."""
+NOISE = "~"
+"""Marks a figure that is noisy."""
 NOISY = 0.25
 """Quartiles further apart than this share of the median: other programs were at work."""
 
@@ -39,9 +41,9 @@ def lines(results: Results, parts: Iterable[str] = MEANINGS) -> Iterator[str]:
         if part not in wanted or not (figures or part == LIMITS):
             continue
         yield ""
-        yield f"{meaning[:NAME]:<{NAME}} {head}"
+        yield f"{meaning:<{NAME}} {head}"
         yield from (_row(*limit_row(limit)) for limit in (results.limits if part == LIMITS else []))
-        yield from (_row(*figure_row(figure)) for figure in figures)
+        yield from (_row(*figure_row(figure), mark=_mark(figure)) for figure in figures)
     if "growth" in wanted:
         yield from growth_lines(results)
     yield from _notes(results, wanted)
@@ -69,12 +71,18 @@ def figure_row(figure: FigureEntry) -> tuple[str, float, tuple[float, float], st
 
 
 def _row(
-    name: str, median: float, quartiles: tuple[float, float], unit: str, share: float | None
+    name: str,
+    median: float,
+    quartiles: tuple[float, float],
+    unit: str,
+    share: float | None,
+    *,
+    mark: str = " ",
 ) -> str:
     between = f"{short(quartiles[0])}-{short(quartiles[1])}"
     told = "" if share is None else percent(share)
     name = name if len(name) <= NAME else f"{name[: NAME - 1]}\N{HORIZONTAL ELLIPSIS}"
-    return f"{name:<{NAME}} {short(median):>9} {between:>17} {unit:<8}{told:>6}".rstrip()
+    return f"{name:<{NAME}} {short(median):>9} {between:>17}{mark}{unit:<8}{told:>6}".rstrip()
 
 
 def short(number: float) -> str:
@@ -113,14 +121,15 @@ def _notes(results: Results, wanted: set[str]) -> Iterator[str]:
             yield f"{one.name}: {one.note}"
     for name, reason in results.missing.items():
         yield f"not measured: {name} ({reason})"
-    noisy = [
-        one.name
-        for one in results.figures
-        if one.part in wanted and one.upper_quartile - one.lower_quartile > NOISY * one.median
-    ]
-    if noisy:
-        yield f"noisy: {len(noisy)} of {len(results.figures)} have quartiles over a quarter apart;"
-        yield "       close other programs before you believe small differences"
+    shown = [one for one in results.figures if one.part in wanted]
+    if noisy := [one for one in shown if _mark(one) == NOISE]:
+        yield f"{NOISE} {len(noisy)} of {len(shown)}: quartiles over a quarter of the median apart;"
+        yield "  close other programs before you believe small differences"
+
+
+def _mark(figure: FigureEntry) -> str:
+    apart = figure.upper_quartile - figure.lower_quartile
+    return NOISE if apart > NOISY * figure.median else " "
 
 
 def comparison(several: Sequence[Results], parts: Iterable[str] = MEANINGS) -> Iterator[str]:

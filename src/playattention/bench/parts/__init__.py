@@ -33,8 +33,8 @@ PARTS = {
 }
 MEANINGS = {
     LIMITS: "what this machine can do",
-    "training": "training, from the command's start and once it runs",
-    "loss": "time to a loss, from the command's start",
+    "training": "training: its start, then its steps",
+    "loss": "time to a loss, its start included",
     "generation": "generation",
     "ingestion": "documents to shards of tokens",
     "loader": "batches cut out of the tokens",

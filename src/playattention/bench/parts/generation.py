@@ -12,8 +12,9 @@ from playattention.bench.results import Figure, Found
 from playattention.bench.sizes import multiplied_weights
 from playattention.bench.spread import take_turns
 from playattention.config import AnyModelConfig, ModelConfig
-from playattention.generation import generate, lay_out_for_generation
+from playattention.generation import generate
 from playattention.models import build_model
+from playattention.models.single_tokens import lay_out_for_generation
 
 PART = "generation"
 PROMPT = 8
@@ -26,7 +27,9 @@ def measure(setting: Setting) -> Iterator[Found | str]:
     for name, config in laptop_models(scale).items():
         yield name
         label = f"{name} {config.n_layer}x{config.n_embd}"
-        yield from _model(label, config, scale.written, setting)
+        # Past its context a model computes the whole window for each token.
+        roomy = config.model_copy(update={"seq_size": PROMPT + scale.written})
+        yield from _model(label, roomy, scale.written, setting)
     if scale.large is not None:
         label = name_of(scale.large)
         yield label
@@ -83,7 +86,9 @@ def needs(model: nn.Module, batch: int, cached: int = 0) -> dict[str, float]:
     config: AnyModelConfig = model.config  # type: ignore[assignment]
     read = sum(weight.nbytes for weight in model.parameters())
     read -= sum(
-        weight[1:].nbytes for name, weight in model.named_parameters() if "position" in name
+        weight.nbytes - weight.nbytes // config.seq_size
+        for name, weight in model.named_parameters()
+        if "position" in name
     )
     size = next(model.parameters()).element_size()
     keys_and_values = 2 * config.n_layer * config.n_embd * cached * size
