@@ -7,6 +7,7 @@ In float32 and in 16 bits, one text and 16 side by side, and a character model o
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +19,36 @@ from hugging_face import copy_weights, their_model
 from measure import RESULTS, at_least_one, compare, show, write
 from playattention.bench.limits import product_speed, vector_product_speed
 from playattention.bench.spread import take_turns
-from playattention.config import GPT2Config, GPTConfig
-from playattention.generation import generate, lay_out_for_generation
-from playattention.models.model_gpt import GPTModel
+from playattention.config import GPT2Config, GPTConfig, ModernConfig
+from playattention.generation import generate
+from playattention.models import build_model
 from playattention.models.model_gpt2 import GPT2Model
+from playattention.models.single_tokens import lay_out_for_generation
 
 CACHED, UNCACHED = "playattention", "playattention, no cache"
 THEIRS, TUNED = "Hugging Face", "Hugging Face, fused GELU"
 HALF, BRAIN = "playattention, float16", "playattention, bfloat16"
 THEIR_BRAIN = "Hugging Face, bfloat16"
 TOGETHER, TOGETHER_HALF = "16 texts", "16 texts, float16"
-CHARACTERS = ("4x128, GPT", "4x128, GPT-2")
+COMPILED = "playattention, compiled"
+CHARACTERS = ("4x128, GPT", "4x128, GPT-2", "4x128, modern")
+COMPILED_CHARACTERS = tuple(f"{name}, compiled" for name in CHARACTERS)
+PAIRS = [
+    (CACHED, THEIRS),
+    (CACHED, TUNED),
+    (COMPILED, CACHED),
+    (HALF, THEIRS),
+    (BRAIN, THEIRS),
+    (BRAIN, THEIR_BRAIN),
+    (UNCACHED, CACHED),
+    (TOGETHER, CACHED),
+    (TOGETHER_HALF, HALF),
+    *zip(COMPILED_CHARACTERS, CHARACTERS, strict=True),
+]
 
 SEVERAL = 16
 SELDOM = (UNCACHED, THEIR_BRAIN)
-SAME = (CACHED, UNCACHED, THEIRS, TUNED)
+SAME = (CACHED, COMPILED, UNCACHED, THEIRS, TUNED)
 """Those with the very same weights, which must write the same tokens."""
 
 
@@ -83,44 +99,59 @@ def main(options: Options) -> None:
         name: [1000 * taken / options.tokens / texts(name) for taken in raw]
         for name, raw in seconds.items()
     }
-    limit = vector_product_speed(torch.device("cpu"))
-    size = bytes_per_token(theirs)
-    pairs = [(CACHED, THEIRS), (CACHED, TUNED), (HALF, THEIRS), (BRAIN, THEIRS)]
-    pairs += [(BRAIN, THEIR_BRAIN), (UNCACHED, CACHED), (TOGETHER, CACHED), (TOGETHER_HALF, HALF)]
     results = {
         "what": f"{options.tokens} greedy tokens after {options.prompt}, on the CPU",
         "unit": "milliseconds per token",
-        "settings": {
-            "model": sizes.model_dump(),
-            "batch_size": 1,
-            "prompt": options.prompt,
-            "tokens": options.tokens,
-            "sampling": "greedy, no token ends the text",
-            "dtype": "float32 where a name says no other",
-            "texts_together": SEVERAL,
-            "device": "cpu",
-            "repetitions": options.repetitions,
-            "uncached_repetitions": options.uncached_repetitions,
-            "seed": options.seed,
-        },
+        "settings": settings(sizes, options),
         "same_tokens": True,  # or check_same_tokens had raised
         "distinct_tokens": distinct,
-        "limit": {"bytes_per_token": size, "bytes_per_second": limit},
-        **compare(per_token, pairs, shortest=1000 * size / limit),
+        **compared(per_token, bytes_per_token(theirs)),
     }
-    operations = 2 * size / 4  # of one token: a product and a sum for each weight
+    show(write(options.output, results))
+
+
+def settings(sizes: GPT2Config, options: Options) -> dict[str, Any]:
+    """Return what the results were measured with."""
+    return {
+        "model": sizes.model_dump(),
+        "batch_size": 1,
+        "prompt": options.prompt,
+        "tokens": options.tokens,
+        "sampling": "greedy, no token ends the text",
+        "dtype": "float32 where a name says no other",
+        "texts_together": SEVERAL,
+        "device": "cpu",
+        "repetitions": options.repetitions,
+        "uncached_repetitions": options.uncached_repetitions,
+        "seed": options.seed,
+    }
+
+
+def compared(per_token: dict[str, list[float]], size: int) -> dict[str, Any]:
+    """Return the contestants side by side, and beside what the machine could do.
+
+    Args:
+        per_token: Milliseconds of each repetition.
+        size: Bytes of weights that a token of GPT-2 124M needs in float32.
+    """
+    reading = vector_product_speed(torch.device("cpu"))
     products = product_speed(torch.device("cpu"), torch.float32)
-    results["limit"]["operations_per_second"] = products
-    share = results["share_of_limit"]
+    found = compare(per_token, PAIRS, shortest=1000 * size / reading)
+    share, times = found["share_of_limit"], found["times"]
     for name in (HALF, BRAIN, THEIR_BRAIN):
         share[name] /= 2  # half the bytes
-    for name in (TOGETHER, TOGETHER_HALF):  # weights are read once for 16: products are the limit
-        median = results["times"][name]["median"]
-        share[name] = 1000 * operations / products / median
-    small = 2 * 12 * 4 * 128**2  # the same for the blocks of 4x128
-    for name in CHARACTERS:  # its weights stay in the processor's cache: nothing to read
-        share[name] = 1000 * small / products / results["times"][name]["median"]
-    show(write(options.output, results))
+    # A product and a sum for each weight.
+    operations = dict.fromkeys((TOGETHER, TOGETHER_HALF), 2 * size / 4)  # one reading for 16 texts
+    # The blocks of 4x128 stay in the processor's cache: nothing to read.
+    operations |= dict.fromkeys((*CHARACTERS, *COMPILED_CHARACTERS), 2.0 * 12 * 4 * 128**2)
+    for name, number in operations.items():
+        share[name] = 1000 * number / products / times[name]["median"]
+    limit = {
+        "bytes_per_token": size,
+        "bytes_per_second": reading,
+        "operations_per_second": products,
+    }
+    return {"limit": limit, **found}
 
 
 @torch.no_grad()
@@ -149,19 +180,23 @@ def build_contestants(
     their_brain.load_state_dict(theirs.state_dict())
     torch.nn.Module.to(their_brain, torch.bfloat16)
     small = {"vocab_size": 65, "n_layer": 4, "n_head": 4, "n_embd": 128, "seq_size": 256}
-    characters = [GPTModel(GPTConfig(**small)).eval(), GPT2Model(GPT2Config(**small)).eval()]
-    for model in characters:
+    characters: dict[str, Callable[[], torch.Tensor]] = {}
+    configs: list[GPTConfig | GPT2Config | ModernConfig]
+    configs = [GPTConfig(**small), GPT2Config(**small), ModernConfig(**small)]
+    for name, config in zip(CHARACTERS, configs, strict=True):
+        model = build_model(config).eval()
         lay_out_for_generation(model, alone=True)
-    few = prompt % 65
+        for each, compiled in ((name, False), (f"{name}, compiled", True)):
+            characters[each] = partial(generate, model, prompt % 65, tokens, compiled=compiled)
     return {
         HALF: lambda: generate(half, prompt, tokens, temperature=0.0),
         BRAIN: lambda: generate(brain, prompt, tokens, temperature=0.0),
         THEIR_BRAIN: lambda: their_tokens(their_brain, prompt, tokens),
         TOGETHER: lambda: generate(ours, prompt, tokens, samples=SEVERAL),
         TOGETHER_HALF: lambda: generate(half, prompt, tokens, samples=SEVERAL),
-        CHARACTERS[0]: lambda: generate(characters[0], few, tokens),
-        CHARACTERS[1]: lambda: generate(characters[1], few, tokens),
+        **characters,
         CACHED: lambda: generate(ours, prompt, tokens, temperature=0.0),
+        COMPILED: lambda: generate(ours, prompt, tokens, temperature=0.0, compiled=True),
         UNCACHED: lambda: generate(ours, prompt, tokens, temperature=0.0, use_cache=False),
         THEIRS: lambda: their_tokens(theirs, prompt, tokens),
         TUNED: lambda: their_tokens(tuned, prompt, tokens),

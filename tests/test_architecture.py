@@ -25,7 +25,7 @@ from playattention.training import RECIPES
 
 LAYERS = [
     {"errors"},
-    {"settings"},
+    {"settings", "compiler"},
     {"config"},
     {"tokenizers", "models"},
     {"data"},

@@ -10,12 +10,12 @@ from playattention.generation import (
     MANY_TOKENS,
     draw_tokens,
     generate,
-    lay_out_for_generation,
     next_token_distribution,
     stream,
 )
 from playattention.models import MODELS, build_model
 from playattention.models.model_gpt import GPTModel
+from playattention.models.single_tokens import lay_out_for_generation
 from tests.models.conftest import CONFIGS, SIZES
 
 

@@ -77,6 +77,7 @@ def test_sampling_takes_the_agreed_arguments(name: str):
         ("generator", "KEYWORD_ONLY", None),
         ("use_cache", "KEYWORD_ONLY", True),
         ("samples", "KEYWORD_ONLY", 1),
+        ("compiled", "KEYWORD_ONLY", False),
     ]
 
 

@@ -14,9 +14,8 @@ from torch import nn
 
 from playattention.config import ModelConfig
 from playattention.errors import UserError
-from playattention.models import packed
-from playattention.models.joined import join_heads
 from playattention.models.kv_cache import KVCache
+from playattention.models.single_tokens import compiled_step
 
 Generators = torch.Generator | Sequence[torch.Generator] | None
 
@@ -47,6 +46,7 @@ def generate(
     generator: Generators = None,
     use_cache: bool = True,
     samples: int = 1,
+    compiled: bool = False,
 ) -> torch.Tensor:
     """Return the prompt with new tokens behind it.
 
@@ -59,8 +59,8 @@ def generate(
         top_p: Keeps the fewest tokens whose probabilities reach p (Holtzman et al. 2020, 3.1).
         generator: Source of randomness, on the model's device, or one for each text that is
             written; default: torch's global one.
-        use_cache: Keeps keys and values between steps, where the model can; the tokens are the
-            same without.
+        use_cache: Keeps keys and values between steps, where the model can: same tokens, sooner.
+        compiled: The second token waits for a compiler, some 20 s; each after it comes sooner.
         samples: How many texts to write from each prompt, side by side; the prompt is computed
             once for all of them.
 
@@ -68,7 +68,7 @@ def generate(
         Token ids (B * samples, T + max_new_tokens); those of one prompt follow each other.
 
     Raises:
-        UserError: If a setting is out of its range, or the prompt is empty.
+        UserError: If a setting is out of range or rules out another, or the prompt is empty.
     """
     steps = stream(
         model,
@@ -79,6 +79,7 @@ def generate(
         top_p=top_p,
         generator=generator,
         use_cache=use_cache,
+        compiled=compiled,
         samples=samples,
     )
     prompts = idx.repeat_interleave(samples, dim=0)
@@ -96,12 +97,17 @@ def stream(
     generator: Generators = None,
     use_cache: bool = True,
     samples: int = 1,
+    compiled: bool = False,
 ) -> Iterator[Step]:
     """Yield each new token as it is drawn, with the distributions it came from.
 
     Args, errors: as in `generate`.
     """
     _check(idx, max_new_tokens, temperature, top_k, top_p, samples=samples)
+    cached = use_cache and takes_cache(model)
+    if compiled and not cached:
+        raise UserError("compiled = True: what is compiled is a step with a cache; allowed: False")
+    single = compiled_step(model) if compiled else model
 
     def draw(logits: torch.Tensor) -> Step:
         filtered = next_token_distribution(logits, temperature, top_k, top_p)
@@ -114,38 +120,7 @@ def stream(
         return Step(ids, raw, filtered)
 
     # A generator function checks nothing before its first step; this one has checked by now.
-    return _steps(model, idx, max_new_tokens, draw, use_cache=use_cache, samples=samples)
-
-
-def lay_out_for_generation(
-    model: nn.Module, dtype: torch.dtype = torch.float32, *, alone: bool = False
-) -> None:
-    """Lay the matrices of a model out in memory so that single tokens are fast.
-
-    Generation multiplies each matrix with one vector at a time, which is faster over long rows. In
-    float32, a matrix with more outputs than inputs is therefore kept input by input; shapes, values
-    and gradients are as before. In 16 bits there is half as much to read, at the price of rounded
-    weights: see `models/packed.py`. Measured for GPT-2 124M: benchmarks/README.md.
-
-    Args:
-        model: Its weights are laid out anew, in place.
-        dtype: float32, or to generate only float16 or bfloat16.
-        alone: It will do nothing but generate: heads that are spelled out may be joined.
-
-    Raises:
-        UserError: If this processor has no fast product with 16-bit weights.
-    """
-    if alone:
-        join_heads(model)
-    if dtype is not torch.float32:
-        if next(model.parameters()).device.type == "cpu":
-            packed.pack(model, dtype)
-        else:
-            model.to(dtype)
-        return
-    for weight in model.parameters():
-        if weight.dim() == 2 and weight.size(0) > weight.size(1):
-            weight.data = weight.data.T.contiguous().T
+    return _steps(model, single, idx, max_new_tokens, draw, cached=cached, samples=samples)
 
 
 def next_token_distribution(
@@ -244,20 +219,23 @@ def _check(
 
 def _steps(
     model: nn.Module,
+    single: Callable[..., tuple[torch.Tensor, torch.Tensor | None]],
     idx: torch.Tensor,
     max_new_tokens: int,
     draw: Callable[[torch.Tensor], Step],
     *,
-    use_cache: bool,
+    cached: bool,
     samples: int,
 ) -> Iterator[Step]:
     config: ModelConfig = model.config  # type: ignore[assignment]  # a plain attribute of a module
     room = min(config.seq_size, idx.size(1) + max_new_tokens)
-    cache = KVCache(room) if use_cache and takes_cache(model) else None
+    cache = KVCache(room) if cached else None
     unseen = window = idx[:, -config.seq_size :]
     for number in range(max_new_tokens):
         with evaluation_mode(model):
-            logits, _ = model(unseen, cache=cache) if cache else model(window)
+            # With tokens in the cache, the unseen one is single: a prompt may have any length.
+            forward = single if cache and cache.length else model
+            logits, _ = forward(unseen, cache=cache) if cache else model(window)
             last = logits[:, -1]  # (B, V)
             if number == 0 and samples > 1:
                 last, window = (each.repeat_interleave(samples, dim=0) for each in (last, window))

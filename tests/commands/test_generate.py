@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -264,3 +265,27 @@ def test_generate_leaves_the_run_as_it_is(run: str, capsys):
     before = {path: path.stat().st_mtime_ns for path in Path(run).rglob("*")}
     written(capsys, run, "The", "--tokens", 3)
     assert {path: path.stat().st_mtime_ns for path in Path(run).rglob("*")} == before
+
+
+@pytest.mark.parametrize(
+    "words, told",
+    [
+        (["--dtype", "float16"], "--compile with --dtype float16: allowed with it: float32"),
+        (["--no-cache"], "--compile with --no-cache: what is compiled is a step with a cache"),
+        ([], "--compile: no C++ compiler found; install g++, or leave it out"),
+    ],
+)
+def test_what_does_not_go_with_compiling_is_told(
+    char_run: str, words: list[str], told: str, capsys, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    assert main(["generate", char_run, "The", "--device", "cpu", "--compile", *words]) == 2
+    assert capsys.readouterr().err == f"playattention: {told}\n"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+@pytest.mark.filterwarnings("default")  # the compiler's own
+def test_a_compiled_step_writes_the_same(char_run: str, capsys):
+    words = (char_run, "The", "--tokens", 20, "--seed", 1)
+    assert written(capsys, *words, "--compile") == written(capsys, *words)

@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from playattention.generation import generate, lay_out_for_generation
+from playattention.generation import generate
 from playattention.models import MODELS, build_model
 from playattention.models.packed import PackedMatrix
+from playattention.models.single_tokens import lay_out_for_generation
 from tests.models.conftest import CONFIGS, SIZES
 
 BITS = {torch.float16: 11, torch.bfloat16: 8}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
+from playattention.compiler import has_compiler
 from playattention.errors import UserError
 
 if TYPE_CHECKING:
@@ -48,21 +49,30 @@ class Generate:
     """How weights are kept: 16 bits are read in about half the time, and rounded."""
     cache: bool = True
     """Keep keys and values between steps; the text is the same without, only slower."""
+    compile: bool = False
+    """Compile what writes a token: the second waits some 20 s for it, each other comes sooner."""
 
     def run(self) -> None:
         """Write the texts as they are drawn."""
         import torch
 
-        from playattention.generation import lay_out_for_generation
+        from playattention.models.single_tokens import lay_out_for_generation
         from playattention.training.distributed import pick_device
+        from playattention.training.report import read_log
         from playattention.training.run import read_run
 
         self._check()
         device = pick_device(self.device)
+        if self.compile and not has_compiler():
+            raise UserError("--compile: no C++ compiler found; install g++, or leave it out")
         run = read_run(self.name, self.step)
         dtype = getattr(torch, self.dtype)
         lay_out_for_generation(run.model.to(device), dtype, alone=True)
         generators = self._generators(device)
+        logged = read_log(run.path)
+        if self.step is None and logged and logged[-1].step > run.step:
+            done = f"{run.path} has done {logged[-1].step} steps"
+            print(f"{done}; the last saved, used here: step {run.step}", file=sys.stderr)
         if self.prompt is not None:
             self._write(run, self.prompt, generators)
             return
@@ -80,6 +90,10 @@ class Generate:
             raise UserError(f"tokens = {self.tokens}: must be 0 or more")
         if self.seed is not None and not 0 <= self.seed < 2**64:
             raise UserError(f"seed = {self.seed}: must be 0 or more and below 2**64")
+        if self.compile and self.dtype != "float32":
+            raise UserError(f"--compile with --dtype {self.dtype}: allowed with it: float32")
+        if self.compile and not self.cache:
+            raise UserError("--compile with --no-cache: what is compiled is a step with a cache")
 
     def _generators(self, device: "torch.device") -> "list[torch.Generator]":
         """Return a generator for each text, so that none depends on how many there are."""
@@ -122,6 +136,7 @@ class Generate:
             top_p=self.top_p,
             generator=generators,
             use_cache=self.cache,
+            compiled=self.compile,
             samples=len(generators),
         )
         drawn: list[list[int]] = []

@@ -72,7 +72,7 @@ class MultiHeadAttention(nn.Module):
     ) -> torch.Tensor:
         """Attend in one fused operation: (B, H, T, D) and twice (B, H, S, D) -> (B, H, T, D)."""
         T, S = query.size(2), keys.size(2)
-        whole = T == S  # PyTorch's own causal mask starts at the top left: right only then
+        whole = 1 < T == S  # PyTorch's own causal mask starts at the top left: right only then
         mask = None if whole or T == 1 else self.causal_mask[S - T : S, :S]
         dropout = self.attention_dropout.p if self.training else 0.0
         return F.scaled_dot_product_attention(
