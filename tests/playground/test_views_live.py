@@ -183,6 +183,29 @@ def test_play_pauses(visit, expect):
     expect(page.locator(".written-token")).to_have_count(0)
 
 
+def test_play_ends_where_another_text_is_typed(visit, expect):
+    page = visit("generate")
+    page.locator(".candidates-table").wait_for()
+    page.get_by_label("Pace").select_option("fast")
+    page.get_by_role("button", name="Play").click()
+    expect(page.locator(".written-token").nth(2)).to_be_visible()
+    page.get_by_label("Text", exact=True).fill("to")
+    expect(page.get_by_role("button", name="Play")).to_be_visible()
+    page.wait_for_timeout(600)
+    expect(page.locator(".written-token")).to_have_count(0)
+
+
+def test_play_ends_where_a_text_is_refused(visit, expect):
+    page = visit("generate")
+    page.locator(".candidates-table").wait_for()
+    page.get_by_label("Pace").select_option("fast")
+    page.get_by_role("button", name="Play").click()
+    expect(page.locator(".written-token").nth(2)).to_be_visible()
+    page.get_by_label("Text", exact=True).fill("t" * 500)
+    expect(page.locator("#text-wrong")).to_be_visible()
+    expect(page.get_by_role("button", name="Play")).to_be_visible()
+
+
 # Train.
 
 

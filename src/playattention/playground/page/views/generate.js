@@ -120,17 +120,19 @@ function draw(more) {
 
 async function start() {
   const own = {};
+  const { text } = state.get();
   playing = own;
   fill(parts.play, "Pause");
-  while (playing === own && parts) {
+  while (playing === own && parts && state.get().text === text) {
     const writing = session;
     state.set({ drawn: count() + 1, pick: null }, { push: false });
     try {
       await Promise.all([writing.answer(count()), pause(PAUSES[parts.pace.value])]);
     } catch {
-      stop(); // told by `advance`
+      break; // told by `advance`
     }
   }
+  if (playing === own) stop();
 }
 
 function stop() {
