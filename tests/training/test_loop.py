@@ -96,8 +96,12 @@ def test_training_is_what_a_plain_loop_in_pytorch_does(still_config: RunConfig, 
         assert row.train_loss == pytest.approx(loss.item(), abs=1e-5)
         assert row.gradient_norm == pytest.approx(norm, rel=1e-4)
         assert row.learning_rate == pytest.approx(rate)
-    expected = {name: weight.detach().float() for name, weight in model.named_parameters()}
-    assert largest_difference(weights_of(trainer), expected) < 2e-5
+        # Of a gradient of almost 0 rounding decides the sign, and AdamW takes a whole step for it.
+        weights = weights_of(trainer)
+        off = [(weight - weights[name]).abs().flatten() for name, weight in model.named_parameters()]
+        assert torch.cat(off).quantile(0.99) < 1e-6
+        # From the same weights once more: a unit on the other side of ReLU's bend would part them.
+        model.load_state_dict(weights)
 
 
 def test_a_model_that_knows_nothing_starts_at_the_entropy_of_its_vocabulary(config: RunConfig):
