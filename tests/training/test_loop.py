@@ -98,7 +98,7 @@ def test_training_is_what_a_plain_loop_in_pytorch_does(still_config: RunConfig, 
         assert row.learning_rate == pytest.approx(rate)
         # Of a gradient of almost 0 rounding decides the sign, and AdamW takes a whole step for it.
         weights = weights_of(trainer)
-        off = [(weight - weights[name]).abs().flatten() for name, weight in model.named_parameters()]
+        off = [(each - weights[name]).abs().flatten() for name, each in model.named_parameters()]
         assert torch.cat(off).quantile(0.99) < 1e-6
         # From the same weights once more: a unit on the other side of ReLU's bend would part them.
         model.load_state_dict(weights)
