@@ -52,6 +52,23 @@ def spread(counts: npt.NDArray[np.int64]) -> float:
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
 @settings(deadline=None)
+@given(
+    size=sizes(),
+    seed=SEEDS,
+    asked=st.lists(st.tuples(st.integers(0, 200), st.integers(1, 20)), min_size=2, max_size=8),
+)
+def test_a_batch_depends_on_its_position_alone(
+    sampling: str, size: tuple[int, int], seed: int, asked: list[tuple[int, int]]
+):
+    """Not on what was asked before: forwards, backwards, or the same once more."""
+    stream = counting(*size, seed, sampling)
+    for position, count in asked:
+        expected, _ = counting(*size, seed, sampling).batch(position, count)
+        assert torch.equal(stream.batch(position, count)[0], expected)
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+@settings(deadline=None)
 @given(size=sizes(), seed=SEEDS, position=st.integers(0, 10**6), count=st.integers(1, 20))
 def test_the_targets_are_the_tokens_that_follow(
     sampling: str, size: tuple[int, int], seed: int, position: int, count: int

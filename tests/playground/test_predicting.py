@@ -94,6 +94,7 @@ def test_roles_tell_every_head_in_every_pattern_and_are_kept(client, run):
     roles = found(client.get("/api/roles", params={"run": run}))
     assert roles["text"] == "held back of text.txt"
     assert {"previous", "first", "itself", "induction"} <= set(roles["patterns"])
+    assert roles["patterns"]["previous"] == "the token before"
     told_of = [(one["pattern"], one["layer"], one["head"]) for one in roles["roles"]]
     assert len(set(told_of)) == len(told_of) == 4 * len(roles["patterns"])
     scores = np.array([one["score"] for one in roles["roles"]])

@@ -10,6 +10,7 @@ from playattention.tokenizers import CharTokenizer
 from playattention.xray.patterns import (
     PATTERNS,
     RULES,
+    TOLD,
     Deed,
     Window,
     cue_of,
@@ -26,6 +27,10 @@ def counted(name: str, text: str, *deeds: Deed) -> list[tuple[int, int]]:
     window = Window(torch.tensor([ord(letter) for letter in text]), deeds)
     pairs = PATTERNS[name](window).nonzero().tolist()
     return [(query, key) for query, key in pairs]
+
+
+def test_every_pattern_is_told_in_words():
+    assert list(TOLD) == list(PATTERNS)
 
 
 def test_previous_first_and_itself_start_where_they_are_three():

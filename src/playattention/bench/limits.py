@@ -42,7 +42,7 @@ class Limits:
             if has_fast_bf16(self.device):
                 found["bf16"] = product_speed(self.device, torch.bfloat16)
             else:
-                self.missing["bf16"] = "emulated by this processor, slower than fp32"
+                self.missing["bf16"] = "slower than fp32 on this processor"
         for name, speed in found.items():
             self.readings.setdefault(name, []).append(speed)
 

@@ -14,6 +14,9 @@ from playattention.data import Tokens
 
 Indices = npt.NDArray[np.uint64]
 
+AHEAD = 1024
+"""Windows whose places are computed at once: one by one, most of the time goes to calling numpy."""
+
 
 class WindowStream:
     """Training windows in their order, cut out on demand.
@@ -42,6 +45,7 @@ class WindowStream:
         self.seed = seed
         self.sampling = sampling
         self.windows_per_epoch = len(tokens) // seq_size
+        self._first, self._starts = 0, np.empty(0, dtype=np.uint64)
 
     def batch(self, position: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the windows at position, position + 1, ... of the stream.
@@ -60,6 +64,13 @@ class WindowStream:
 
     def starts(self, position: int, count: int) -> Indices:
         """Return where in the split each of these windows starts (count)."""
+        begin = position - self._first
+        if begin < 0 or begin + count > len(self._starts):
+            ahead = max(count, min(AHEAD, self.windows_per_epoch))
+            self._first, self._starts, begin = position, self._located(position, ahead), 0
+        return self._starts[begin : begin + count]
+
+    def _located(self, position: int, count: int) -> Indices:
         positions = np.arange(position, position + count, dtype=np.uint64)
         if self.sampling == "random":
             choices = len(self.tokens) - self.seq_size

@@ -91,5 +91,6 @@ class Roles(Answer):
     text: str
     """What it was measured on."""
     windows: int
-    patterns: list[str]
+    patterns: dict[str, str]
+    """What each looks at, in words."""
     roles: list[RoleEntry]

@@ -103,9 +103,21 @@ PATTERNS: dict[str, Pattern] = {
     "induction": induction,
     **{rule: partial(cue_of, rule) for rule in RULES},
 }
-"""Name -> which keys count. Those of the rules apply in `playhouse_windows` alone: the name just
-addressed, the noun of the question, the rhyme's partner, a name where it entered, the bracket to
-be closed, the pronoun (or verb) that the next word agrees with."""
+"""Name -> which keys count. Those of the rules apply in `playhouse_windows` alone."""
+
+TOLD = {
+    "previous": "the token before",
+    "first": "the first token of the text",
+    "itself": "the token that looks",
+    "induction": "what followed the same token where it stood before",
+    "address": "the name just addressed",
+    "question": "the noun of the question",
+    "couplet": "the word to rhyme with",
+    "stage": "a name, where it entered",
+    "bracket": "the bracket to be closed",
+    "agreement": "the pronoun or verb that the next word agrees with",
+}
+"""Name of a pattern -> what its heads look at, in words."""
 
 
 def plain_windows(idx: torch.Tensor) -> list[Window]:

@@ -1,6 +1,6 @@
 /** The bar of views, and of what is selected in all of them: layer, head, position. */
 
-import { fill, h, rest, roving } from "./dom.js";
+import { fill, h, rest, reveal, roving } from "./dom.js";
 import { choose, within } from "./selection.js";
 import * as state from "./state.js";
 
@@ -31,9 +31,9 @@ export class Bar {
     for (const one of this.tabs.children) {
       one.setAttribute("aria-selected", String(one.dataset.view === id));
     }
-    if (!this.tabs.contains(document.activeElement)) {
-      rest(this.tabs, ".tab", this.tabs.querySelector(`[data-view="${id}"]`));
-    }
+    const shown = this.tabs.querySelector(`[data-view="${id}"]`);
+    reveal(this.tabs, shown);
+    if (!this.tabs.contains(document.activeElement)) rest(this.tabs, ".tab", shown);
   }
 
   /**

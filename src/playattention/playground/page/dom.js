@@ -108,6 +108,20 @@ export function rest(container, selector, chosen = null) {
 }
 
 /**
+ * Bring a part in sight of a list that scrolls by itself, without moving the page.
+ * @param {HTMLElement} list
+ * @param {Element} part
+ * @param {number} [covered] Pixels at the list's top under a heading that stays.
+ */
+export function reveal(list, part, covered = 0) {
+  const [outer, inner] = [list, part].map((element) => element.getBoundingClientRect());
+  const centre = (box) => [(box.left + box.right) / 2, (box.top + box.bottom) / 2];
+  const [right, down] = centre(inner).map((place, axis) => place - centre(outer)[axis]);
+  if (inner.left < outer.left || inner.right > outer.right) list.scrollLeft += right;
+  if (inner.top < outer.top + covered || inner.bottom > outer.bottom) list.scrollTop += down;
+}
+
+/**
  * Tell something to who does not see it.
  * @param {string} text
  */

@@ -1,13 +1,14 @@
 /** The text as the model sees it: tokens with their ids, to point at and to select. */
 
 import { isLight } from "./colours.js";
-import { fill, h, rest, roving } from "./dom.js";
+import { fill, h, rest, reveal, roving } from "./dom.js";
 import { visible } from "./names.js";
 
 /** The strip of tokens. */
 export class Tokens {
   #all = [];
   #words = [];
+  #pos = null;
 
   /**
    * @param {Object} told
@@ -38,7 +39,8 @@ export class Tokens {
    * @param {number} pos The one that is selected.
    */
   show(tokens, pos) {
-    if (!same(tokens, this.#words)) {
+    const others = !same(tokens, this.#words);
+    if (others) {
       this.#words = tokens;
       this.#all = tokens.map(button);
       fill(this.element, this.#all);
@@ -47,6 +49,8 @@ export class Tokens {
     if (!this.element.contains(document.activeElement)) {
       rest(this.element, ".token", this.#all[pos]);
     }
+    if (others || pos !== this.#pos) reveal(this.element, this.#all[pos]);
+    this.#pos = pos;
   }
 
   /**

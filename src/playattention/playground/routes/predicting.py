@@ -29,6 +29,7 @@ from playattention.tokenizers import Tokenizer
 from playattention.xray.ledger import ledger as ledger_of
 from playattention.xray.lens import IGNORED, logit_lens
 from playattention.xray.lens import losses as losses_of
+from playattention.xray.patterns import TOLD
 from playattention.xray.roles import Role, head_roles, untrained_twins
 
 router = group("predicting")
@@ -172,7 +173,7 @@ def _roles(model: nn.Module, found: Look) -> Roles:
     return Roles(
         text=told,
         windows=len(windows),
-        patterns=seen.patterns,
+        patterns={name: TOLD[name] for name in seen.patterns},
         roles=[_role(role) for role in seen],
     )
 

@@ -114,7 +114,7 @@ export class Compare {
   #biggest(names) {
     const { now, then, change, axes } = this.#shown;
     const places = largest(change, MOST);
-    if (!places.length) return h("p", { class: "hint" }, "Not one number of this value differs.");
+    if (!places.length) return h("p", { class: "hint" }, "Not one number of this value differs. Values that do are listed beside: choose one of them.");
     const most = Math.abs(change[places[0]]);
     const rows = places.map((at) => {
       const [row, column] = [Math.floor(at / now.columns), at % now.columns];

@@ -1,7 +1,7 @@
 /** The flow as cards, one for each value, in lanes that follow the nesting of the modules. */
 
 import { fitting, scaleOf } from "../colours.js";
-import { h, liken, rest, roving } from "../dom.js";
+import { h, liken, rest, reveal, roving } from "../dom.js";
 import { keyOf, part, variable } from "../names.js";
 import { choose } from "../selection.js";
 import * as state from "../state.js";
@@ -45,15 +45,8 @@ export class Lanes {
     const current = this.cards.find((card) => card.dataset.key === open);
     const focused = document.activeElement?.closest(".stage");
     rest(this.element, ".stage", this.element.contains(focused) ? focused : current);
-    if (current && current !== this.#revealed) this.#reveal(current);
+    if (current && current !== this.#revealed) reveal(this.element, current);
     this.#revealed = current;
-  }
-
-  /** Keep the open card in sight where the lanes scroll by themselves. */
-  #reveal(card) {
-    const list = this.element.getBoundingClientRect();
-    const { top, bottom } = card.getBoundingClientRect();
-    if (top < list.top || bottom > list.bottom) this.element.scrollTop += top - (list.top + list.bottom) / 2;
   }
 
   /** @returns {HTMLElement[]} The cards, in their order. */

@@ -160,7 +160,7 @@ function paint(drawn) {
   const last = shown.at(-1);
   fill(parts.told, last
     ? [`${drawn} drawn; the last `, h("code", {}, visible(last.drawn)), " with probability ", data(last.drawn.probability), otherTokens(look)]
-    : "Step draws a token from the probabilities below; it is read, with all before it, for the next.");
+    : "Step draws a token from the probabilities shown; it is read, with all before it, for the next.");
   if (last) announce(`token ${drawn}: ${last.drawn.text}`);
 }
 

@@ -35,25 +35,25 @@ export function rolesOf({ roles }) {
   const clear = roles.filter((role) => role.clear).sort((one, other) => other.share - one.share);
   for (const { layer, head, pattern } of clear) {
     const key = `${layer},${head}`;
-    if (!names.has(key)) names.set(key, pattern.replaceAll("_", " "));
+    if (!names.has(key)) names.set(key, pattern);
   }
   return names;
 }
 
 /**
  * Return one head's scores in all patterns, beside what chance gives.
- * @param {{text: string, roles: Object[]}} found Of /api/roles.
+ * @param {{text: string, patterns: Object<string, string>, roles: Object[]}} found Of /api/roles.
  * @param {number} layer
  * @param {number} head
  * @returns {HTMLElement[]}
  */
-export function roleTable({ text, windows, roles }, layer, head) {
+export function roleTable({ text, windows, patterns, roles }, layer, head) {
   const own = roles.filter((role) => role.layer === layer && role.head === head);
   const rows = own.map((role) =>
     h(
       "tr",
       { class: role.clear ? "clear" : null },
-      h("th", { scope: "row" }, role.pattern.replaceAll("_", " ")),
+      h("th", { scope: "row" }, h("code", {}, role.pattern), h("div", {}, patterns[role.pattern])),
       h("td", { class: "right" }, data(role.score)),
       h("td", { class: "right" }, data(role.chance)),
       h("td", {}, role.clear ? "clear" : ""),

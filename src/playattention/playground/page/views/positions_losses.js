@@ -1,10 +1,11 @@
 /** What each token cost, as a table; and what the model holds likely at one position. */
 
-import { fill, h, rest, roving } from "../dom.js";
+import { fill, h, rest, reveal, roving } from "../dom.js";
 import { visible } from "../names.js";
 import { data, percent } from "../numbers.js";
 
 const ROWS = 128; // shown at once; a longer text is shown around the selected position
+const HEADING = 30; // pixels of the line that stays at the top
 
 /** A table of positions. */
 export class LossTable {
@@ -35,15 +36,8 @@ export class LossTable {
     });
     const own = rows[pos - first];
     rest(this.element, "tbody .link", own.querySelector(".link"));
-    reveal(this.element.querySelector(".losses-list"), own);
+    reveal(this.element.querySelector(".losses-list"), own, HEADING);
   }
-}
-
-/** Keep the selected row in sight, without moving the page. */
-function reveal(list, row) {
-  const [top, bottom] = [row.offsetTop, row.offsetTop + row.offsetHeight];
-  const outside = top < list.scrollTop + 30 || bottom > list.scrollTop + list.clientHeight;
-  if (outside) list.scrollTop = top - list.clientHeight / 2;
 }
 
 function table({ mean, positions }, first, look, onPick) {
