@@ -44,9 +44,7 @@ def test_each_reading_takes_every_limit(small: None, monkeypatch: pytest.MonkeyP
     assert found.missing == {}
 
 
-def test_slow_bf16_is_no_limit_and_said_to_be_missing(
-    small: None, monkeypatch: pytest.MonkeyPatch
-):
+def test_slow_bf16_is_no_limit_and_said_to_be_missing(small: None, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(limits, "has_fast_bf16", lambda _: False)
     found = Limits(CPU)
     found.take()
