@@ -168,12 +168,18 @@ def test_what_is_refused_is_told_at_its_field(visit, expect):
     expect(page.locator(".knob-wrong:visible")).to_contain_text("top_p")
 
 
-def test_play_pauses(visit, expect):
+def playing(visit, expect):
+    """Return the page while it writes, some tokens later."""
     page = visit("generate")
     page.locator(".candidates-table").wait_for()
     page.get_by_label("Pace").select_option("fast")
     page.get_by_role("button", name="Play").click()
     expect(page.locator(".written-token").nth(3)).to_be_visible()
+    return page
+
+
+def test_play_pauses(visit, expect):
+    page = playing(visit, expect)
     page.get_by_role("button", name="Pause").click()
     page.wait_for_timeout(400)
     count = page.locator(".written-token").count()
@@ -184,11 +190,7 @@ def test_play_pauses(visit, expect):
 
 
 def test_play_ends_where_another_text_is_typed(visit, expect):
-    page = visit("generate")
-    page.locator(".candidates-table").wait_for()
-    page.get_by_label("Pace").select_option("fast")
-    page.get_by_role("button", name="Play").click()
-    expect(page.locator(".written-token").nth(2)).to_be_visible()
+    page = playing(visit, expect)
     page.get_by_label("Text", exact=True).fill("to")
     expect(page.get_by_role("button", name="Play")).to_be_visible()
     page.wait_for_timeout(600)
@@ -196,11 +198,7 @@ def test_play_ends_where_another_text_is_typed(visit, expect):
 
 
 def test_play_ends_where_a_text_is_refused(visit, expect):
-    page = visit("generate")
-    page.locator(".candidates-table").wait_for()
-    page.get_by_label("Pace").select_option("fast")
-    page.get_by_role("button", name="Play").click()
-    expect(page.locator(".written-token").nth(2)).to_be_visible()
+    page = playing(visit, expect)
     page.get_by_label("Text", exact=True).fill("t" * 500)
     expect(page.locator("#text-wrong")).to_be_visible()
     expect(page.get_by_role("button", name="Play")).to_be_visible()

@@ -168,7 +168,9 @@ def test_a_rate_of_0_changes_nothing(gpt):
 
 def test_labels_may_name_the_rows_alone(gpt):
     value = xray.watch(gpt, BATCH).one("", "normed")
-    xray.picture(value, labels=[*"abcde"])
+    axes = xray.picture(value, labels=[*"abcde"]).axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == [*"abcde"]
+    assert "a" not in {label.get_text() for label in axes.get_xticklabels()}
 
 
 def test_a_model_of_your_own_may_ignore_another_number(written, idx):

@@ -6,40 +6,33 @@ logits) stays float32. A product of many rows takes no longer than with float32 
 prompt is read as fast as before. Knows neither models nor sampling.
 """
 
-from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from playattention.errors import UserError
+from playattention.models.kept import KeptMatrix, users_of_weights
 
 
-class PackedMatrix(nn.Parameter):
-    """A weight (N, K) in 16 bits that `F.linear` and `F.embedding` take like any other."""
+class PackedMatrix(KeptMatrix):
+    """A weight (N, K) in 16 bits."""
 
     packed: Any
     """The same numbers in the order in which FBGEMM's product reads them, with the bias."""
     bias: torch.Tensor | None
     """What the product adds by itself (N)."""
 
-    @classmethod
-    def __torch_function__(
-        cls,
-        func: Callable[..., Any],
-        types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        """Do the two things that models do with a matrix; anything else sees the 16 bits."""
-        if func is F.linear:
-            return _linear(*args, **kwargs or {})
-        if func is F.embedding:
-            ids, weight = args[:2]
-            return weight.data.as_subclass(torch.Tensor)[ids].float()
-        return super().__torch_function__(func, types, args, kwargs or {})  # type: ignore[no-untyped-call]
+    def linear(self, x: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+        """Multiply in float32, each number widened on its way."""
+        assert bias is self.bias, "a packed matrix adds the bias that it was packed with"
+        product: torch.Tensor = torch.ops.quantized.linear_dynamic_fp16(x, self.packed)
+        return product
+
+    def rows(self, ids: torch.Tensor) -> torch.Tensor:
+        """Take rows, and widen them to float32."""
+        return self.data.as_subclass(torch.Tensor)[ids].float()
 
 
 def pack(model: nn.Module, dtype: torch.dtype) -> None:
@@ -56,10 +49,7 @@ def pack(model: nn.Module, dtype: torch.dtype) -> None:
     Raises:
         UserError: If this processor has no such product.
     """
-    parts = [part for part in model.modules() if isinstance(part, nn.Linear | nn.Embedding)]
-    shared: dict[torch.Tensor, list[nn.Linear | nn.Embedding]] = {}
-    for part in parts:
-        shared.setdefault(part.weight, []).append(part)
+    shared = users_of_weights(model)
 
     def packed(weight: torch.Tensor) -> PackedMatrix:
         biases = (part.bias for part in shared[weight] if isinstance(part, nn.Linear))
@@ -85,11 +75,3 @@ def _packed(weight: torch.Tensor, dtype: torch.dtype, bias: torch.Tensor | None)
             "this processor; allowed here: float32"
         ) from None
     return matrix
-
-
-def _linear(
-    x: torch.Tensor, weight: PackedMatrix, bias: torch.Tensor | None = None
-) -> torch.Tensor:
-    assert bias is weight.bias, "a packed matrix adds the bias that it was packed with"
-    product: torch.Tensor = torch.ops.quantized.linear_dynamic_fp16(x, weight.packed)
-    return product

@@ -6,39 +6,32 @@ many parts as there are threads, each with outputs of its own. What is computed 
 neither models nor sampling.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
-
 import torch
-import torch.nn.functional as F
 from torch import nn
+
+from playattention.models.kept import KeptMatrix, users_of_weights
 
 SMALL = 2**20
 """Bytes of a matrix below which a core's own cache keeps it, so that nothing is read."""
 
 
-class SplitMatrix(nn.Parameter):
-    """A weight (N, K) as its parts (S, K, N / S), that `F.linear` and `F.embedding` take."""
+class SplitMatrix(KeptMatrix):
+    """A weight (N, K) as its parts (S, K, N / S)."""
 
     parts: torch.Tensor
     """The same numbers as a plain tensor."""
 
-    @classmethod
-    def __torch_function__(
-        cls,
-        func: Callable[..., Any],
-        types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        """Do the two things that models do with a matrix; anything else sees the parts."""
-        if func is F.linear:
-            return _linear(*args, **kwargs or {})
-        if func is F.embedding:
-            ids, weight = args[:2]
-            rows = weight.parts.size(2)
-            return weight.parts.mT[ids // rows, ids % rows]
-        return super().__torch_function__(func, types, args, kwargs or {})  # type: ignore[no-untyped-call]
+    def linear(self, x: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+        """Multiply with all parts at once, each on a core of its own."""
+        rows = x.flatten(0, -2).expand(len(self.parts), -1, -1)  # (S, M, K)
+        products = torch.bmm(rows, self.parts)  # (S, M, N / S)
+        product = products.transpose(0, 1).reshape(*x.shape[:-1], -1)  # (..., N)
+        return product if bias is None else product + bias
+
+    def rows(self, ids: torch.Tensor) -> torch.Tensor:
+        """Take each row out of its part."""
+        size = self.parts.size(2)
+        return self.parts.mT[ids // size, ids % size]
 
 
 def split(model: nn.Module) -> None:
@@ -49,12 +42,10 @@ def split(model: nn.Module) -> None:
     Args:
         model: In float32 on a CPU; changed in place.
     """
-    done: dict[torch.Tensor, torch.Tensor] = {}
-    for part in model.modules():
-        if isinstance(part, nn.Linear | nn.Embedding):
-            if part.weight not in done:
-                done[part.weight] = _split(part.weight)
-            part.weight = done[part.weight]  # a weight in two places stays one
+    for weight, users in users_of_weights(model).items():
+        matrix = _split(weight)
+        for part in users:  # a weight in two places stays one
+            part.weight = matrix
 
 
 def _split(weight: torch.Tensor) -> torch.Tensor:
@@ -68,10 +59,3 @@ def _split(weight: torch.Tensor) -> torch.Tensor:
     matrix = SplitMatrix(parts, requires_grad=False)
     matrix.parts = parts
     return matrix
-
-
-def _linear(x: torch.Tensor, weight: SplitMatrix, bias: torch.Tensor | None = None) -> torch.Tensor:
-    rows = x.flatten(0, -2).expand(len(weight.parts), -1, -1)  # (S, M, K)
-    products = torch.bmm(rows, weight.parts)  # (S, M, N / S)
-    product = products.transpose(0, 1).reshape(*x.shape[:-1], -1)  # (..., N)
-    return product if bias is None else product + bias
